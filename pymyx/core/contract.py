@@ -1,0 +1,203 @@
+"""Reads one contract file: strict JSON, then its model; what is wrong comes back as faults in our own words."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+
+from pymyx.core.errors import Fault, did_you_mean, listed
+from pymyx.core.models import Contract, json_schema
+
+Loc = tuple[str | int, ...]
+Model = TypeVar("Model", bound=Contract)
+
+
+class Document(NamedTuple):
+    """What a file holds: the JSON value, or the faults that keep it from being one."""
+
+    value: Any
+    faults: list[Fault]
+
+
+def read_contract(path: Path, shown: str, model: type[Model]) -> tuple[Model | None, list[Fault]]:
+    """Read `path` as `model`; the model is None when there are faults. `shown` is how messages name the file."""
+    document = read_json(path, shown)
+    if document.faults:
+        return None, document.faults
+    try:
+        return model.model_validate(document.value), []
+    except ValidationError as error:
+        return None, _faults(error, document.value, shown, json_schema(model))
+
+
+def read_json(path: Path, shown: str) -> Document:
+    """Read a file as strict JSON: UTF-8, no NaN or Infinity, no key twice."""
+    try:
+        return parse_json(path.read_text(encoding="utf-8"), shown)
+    except FileNotFoundError:
+        return Document(None, [Fault(f"`{shown}` is missing")])
+    except UnicodeDecodeError as error:
+        return Document(None, [Fault("not UTF-8 text", f"{shown}, byte {error.start}", hint="save it as UTF-8")])
+    except OSError as error:
+        return Document(None, [Fault(f"`{shown}` cannot be read: {error.strerror}")])
+
+
+def parse_json(text: str, shown: str) -> Document:
+    """Parse a text as strict JSON; `shown` is how messages name where it stands."""
+    doubled: list[tuple[dict[str, Any], str]] = []
+
+    def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            keys = [key for key, _ in pairs]
+            doubled.extend((made, key) for key in made if keys.count(key) > 1)
+        return made
+
+    try:
+        value = json.loads(text, object_pairs_hook=without_doubles)
+    except json.JSONDecodeError as error:
+        where = f"{shown}:{error.lineno}:{error.colno}"
+        evidence = (text.split("\n")[error.lineno - 1].strip()[:100],) if text.strip() else ("it is empty",)
+        return Document(None, [Fault(f"not JSON: {error.msg}", where, evidence)])
+    except ValueError as error:  # also an integer of more digits than Python converts
+        return Document(None, [Fault(f"not JSON: {error}", shown)])
+    except RecursionError:
+        return Document(None, [Fault("not JSON that can be read: nested too deeply", shown)])
+    parts = list(_walk(value))
+    places = {id(part): loc for loc, part in parts}
+    faults = [
+        Fault(f"the key `{key}` stands twice", place(shown, places.get(id(part), ())), hint="keep one of them")
+        for part, key in doubled
+    ]
+    faults += [
+        Fault(f"`{json_path(loc)}` is {part}", place(shown, loc), ("accepted: a finite number",))
+        for loc, part in parts
+        if isinstance(part, float) and not math.isfinite(part)
+    ]
+    return Document(value, faults)
+
+
+def _walk(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
+    yield loc, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in items:
+        yield from _walk(part, (*loc, key))
+
+
+def json_path(loc: Loc) -> str:
+    """`("steps", 1, "params")` as `steps[1].params`."""
+    path = ""
+    for key in loc:
+        if isinstance(key, int):
+            path += f"[{key}]"
+        elif re.fullmatch(r"[\w$-]+", key):
+            path += f".{key}" if path else key
+        else:
+            path += f"[{json.dumps(key)}]"
+    return path
+
+
+def place(shown: str, loc: Loc) -> str:
+    """Where a fault stands: the file, and the JSON path inside it."""
+    return f"{shown}, {json_path(loc)}" if loc else shown
+
+
+def type_name(value: object) -> str:
+    """The word of treatment.json for the type of a JSON value; Python's own for what JSON has not."""
+    names = {str: "string", bool: "boolean", int: "integer", float: "float", dict: "object", list: "array"}
+    return "null" if value is None else names.get(type(value), f"Python's {type(value).__name__}")
+
+
+def found(value: object) -> str:
+    """A value and its type for a message, cut after 60 characters."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return f"{text if len(text) <= 60 else text[:59] + '…'} ({type_name(value)})"
+
+
+def wrong_type(value: object, declared: str) -> bool:
+    """Whether `value` is not of the `declared` param type.
+
+    A boolean is no integer; an integer is accepted for a float; a float must be finite, and an
+    integer given for one must fit it; inside an object or array only what JSON has is accepted.
+    """
+    if declared == "float" and type(value) is int:
+        return abs(value) > sys.float_info.max
+    return type_name(value) != declared or not _is_json(value)
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(type(key) is str and _is_json(part) for key, part in value.items())
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return type(value) in (str, int, bool, type(None)) or (type(value) is float and math.isfinite(value))
+
+
+def _faults(error: ValidationError, value: Any, shown: str, schema: dict[str, Any]) -> list[Fault]:
+    return [
+        _fault(problem["type"], problem["loc"], value, shown, schema)
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _fault(kind: str, loc: Loc, value: Any, shown: str, schema: dict[str, Any]) -> Fault:
+    parent, key = loc[:-1], str(loc[-1]) if loc else ""
+    if kind == "missing":
+        accepted = _accepted(_schema_at(schema, loc))
+        return Fault(f"`{key}` is missing", place(shown, parent), (f"accepted: {accepted}",), hint=f"add `{key}`")
+    if kind == "extra_forbidden":
+        keys = _schema_at(schema, parent)["properties"]
+        hint = did_you_mean(key, keys) or f"remove `{key}`"
+        return Fault(f"unknown key `{key}`", place(shown, parent), (f"accepted: {listed(keys)}",), hint=hint)
+    at = next(part for part_loc, part in _walk(value) if part_loc == loc)
+    node = _schema_at(schema, loc)
+    accepted = _accepted(node)
+    return Fault(
+        f"`{json_path(loc) or shown}` is {found(at)}",
+        place(shown, loc),
+        (f"accepted: {accepted}",),
+        hint=did_you_mean(at, node.get("enum", ())) if isinstance(at, str) else "",
+    )
+
+
+def _schema_at(schema: dict[str, Any], loc: Loc) -> dict[str, Any]:
+    """The part of a JSON Schema that speaks of the value at `loc`."""
+    node = schema
+    for key in loc:
+        node = (
+            node["items"]
+            if isinstance(key, int)
+            else node.get("properties", {}).get(key) or node["additionalProperties"]
+        )
+        node = {**node, **node.get("anyOf", [{}])[0]}
+        if "$ref" in node:
+            node = {**schema["$defs"][node["$ref"].rpartition("/")[2]], **node}
+    return node
+
+
+def _accepted(node: dict[str, Any]) -> str:
+    """What a JSON Schema node accepts, in a few words."""
+    if "const" in node:
+        return str(node["const"])
+    if "enum" in node:
+        return ", ".join(node["enum"])
+    if "properties" in node:
+        return f"object with {listed(node['properties'])}"
+    bounds = {
+        "minimum": "of at least {}",
+        "exclusiveMinimum": "of more than {}",
+        "minItems": "not empty",
+        "minLength": "not empty",
+    }
+    limits = [words.format(node[key]) for key, words in bounds.items() if key in node]
+    return f"{' '.join([node['type'], *limits])}: {node['description']}"

@@ -1,0 +1,151 @@
+"""Every error a user can meet, in one tree: what happened, where, the evidence, and how to mend it.
+
+    PymyxError                exit code 1
+    ├── UsageError            2    wrong option, project or folder: nothing was run
+    │   └── ContractError     2    a treatment.json, run.py, flow or param breaks its contract: nothing was run
+    ├── TreatmentError        1    the treatment failed, whatever the reason in its code or its data
+    ├── PublishError          1    the treatment succeeded, but its files could not be put in place
+    ├── FlowStopped           that of the step that failed
+    └── Interrupted           130 (SIGINT) or 143 (SIGTERM)
+
+Facts stand in attributes, texts in `faults`; `str(error)` is the whole text.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong, in the parts that a message is made of; a part with nothing to say is empty."""
+
+    what: str
+    where: str = ""
+    evidence: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    hint: str = ""
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  at {self.where}")
+        lines += [f"  {line}" for line in self.evidence]
+        lines += [f"note: {note}" for note in self.notes]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+    @property
+    def headline(self) -> str:
+        """What and where, as one line: what the log keeps."""
+        return f"{self.what} (at {self.where})" if self.where else self.what
+
+
+class PymyxError(Exception):
+    """Base of all errors of PyMyx; holds at least one `Fault`."""
+
+    exit_code = 1
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(*faults)
+        self.faults = faults
+
+    def __str__(self) -> str:
+        return "\n".join(str(fault) for fault in self.faults)
+
+    @property
+    def headline(self) -> str:
+        """What and where of every fault, as one line."""
+        return "; ".join(fault.headline for fault in self.faults)
+
+
+class UsageError(PymyxError):
+    """A wrong option, project or folder; nothing was run."""
+
+    exit_code = 2
+
+
+class ContractError(UsageError):
+    """A treatment.json, run.py, flow or param breaks its contract; nothing was run. Holds every fault found."""
+
+
+class TreatmentError(PymyxError):
+    """The treatment failed.
+
+    Attributes:
+        treatment: the treatment's name.
+        outcome: the error outcome that the child stated (`schemas/outcome.schema.json`), or None if it died without.
+        signal: the name of the signal that ended it (`SIGSEGV`), or None.
+        returncode: the exit code of the child, negative for a signal, or None if it could not be started.
+        output: head and tail of what it printed.
+    """
+
+    def __init__(
+        self,
+        *faults: Fault,
+        treatment: str,
+        outcome: dict[str, object] | None = None,
+        signal: str | None = None,
+        returncode: int | None = None,
+        output: str = "",
+    ) -> None:
+        super().__init__(*faults)
+        self.treatment = treatment
+        self.outcome = outcome
+        self.signal = signal
+        self.returncode = returncode
+        self.output = output
+
+
+class PublishError(PymyxError):
+    """The treatment succeeded, but what it wrote could not be put in place."""
+
+
+class FlowStopped(PymyxError):  # noqa: N818  the name says what happened
+    """A flow stopped at a step; its `__cause__` is the step's error, whose exit code it takes.
+
+    Attributes:
+        flow: the flow's name.
+        step: the number of the failed step, from 1.
+        done, failed, not_run: names of treatments, in the order of the steps.
+    """
+
+    def __init__(
+        self, fault: Fault, *, flow: str, step: int, done: list[str], failed: str, not_run: list[str], exit_code: int
+    ) -> None:
+        super().__init__(fault)
+        self.flow = flow
+        self.step = step
+        self.done = done
+        self.failed = failed
+        self.not_run = not_run
+        self.exit_code = exit_code
+
+
+class Interrupted(PymyxError):  # noqa: N818  the name says what happened
+    """The runner was told to stop by a signal; `signal` is its name."""
+
+    def __init__(self, signum: int) -> None:
+        self.signal = signal.Signals(signum).name
+        self.exit_code = 128 + signum
+        super().__init__(Fault(f"{'interrupted' if signum == signal.SIGINT else 'terminated'} ({self.signal})"))
+
+    def note(self, text: str) -> None:
+        """Add a note to its text."""
+        self.faults = (replace(self.faults[0], notes=(text,)),)
+
+
+def did_you_mean(word: object, accepted: Iterable[str]) -> str:
+    """The hint that names the accepted word nearest to `word`, or nothing when none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(word), list(accepted), n=1)
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """`names` for a message, sorted; `(none)` when there are none."""
+    return ", ".join(sorted(names)) or "(none)"

@@ -1,0 +1,65 @@
+"""Runs the steps of a flow in their order; everything is checked before the first one starts.
+
+python -m pymyx.core.flow --flow NAME
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from pymyx.core.errors import Fault, FlowStopped, PymyxError
+from pymyx.core.isolation import Show
+from pymyx.core.project import find_project
+from pymyx.core.runner import Result, execute
+from pymyx.core.validator import load_flow
+
+
+def run_flow(
+    name: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    show: Show = lambda text: None,
+    on_step: Callable[[int, int, Result], Any] = lambda number, steps, result: None,
+) -> list[Result]:
+    """Run `flows/<name>.json` of the project at `root` (default: around the working directory), and return its steps.
+
+    Its folders are those of `data` (default: `data/` of the project). `show` is called with what the
+    treatments print, `on_step` after each step with its number from 1, the number of steps, and its result.
+
+    Raises:
+        UsageError: something is wrong that could be seen beforehand; nothing was run.
+        FlowStopped: a step failed; its `__cause__` says why. The steps before it stay published.
+    """
+    project = find_project(root, data=data)
+    steps = load_flow(project, name)
+    results: list[Result] = []
+    for number, step in enumerate(steps, start=1):
+        try:
+            result = execute(project, step.treatment.name, step.input_dir, step.output_dir, step.params, show=show)
+        except PymyxError as error:
+            raise _stopped(name, number, [step.treatment.name for step in steps], error) from error
+        results.append(result)
+        on_step(number, len(steps), result)
+    return results
+
+
+def _stopped(flow: str, number: int, treatments: list[str], error: PymyxError) -> FlowStopped:
+    done, failed, not_run = treatments[: number - 1], treatments[number - 1], treatments[number:]
+    parts = (("done", done), ("failed", [failed]), ("not run", not_run))
+    fault = Fault(
+        f"flow `{flow}` stopped at step {number}/{len(treatments)} `{failed}` (why: above)",
+        evidence=("   ".join(f"{word}: {', '.join(names) or 'none'}" for word, names in parts),),
+        hint="mend it, then run the flow again",
+    )
+    return FlowStopped(
+        fault, flow=flow, step=number, done=done, failed=failed, not_run=not_run, exit_code=error.exit_code
+    )
+
+
+if __name__ == "__main__":
+    from pymyx.cli import main
+
+    main("flow")

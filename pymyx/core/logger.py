@@ -1,0 +1,80 @@
+"""Appends one event a line to pymyx.log, and reads them back."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pymyx.core.errors import Fault, PymyxError
+from pymyx.core.models import Event
+
+
+def log_event(
+    log: Path,
+    *,
+    treatment: str,
+    status: Literal["start", "success", "error"],
+    input_dir: str,
+    output_dir: str,
+    duration_ms: int = 0,
+    error: str | None = None,
+) -> None:
+    """Append one event (`schemas/event.schema.json`), stamped with the time now, in one write.
+
+    Raises:
+        PymyxError: the log cannot be written.
+    """
+    event = Event(
+        ts=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        treatment=treatment,
+        status=status,
+        input_dir=_unicode(input_dir),
+        output_dir=_unicode(output_dir),
+        duration_ms=duration_ms,
+        error=None if error is None else _unicode(error),
+    )
+    try:
+        _append(log, event.model_dump_json().encode() + b"\n")
+    except OSError as failure:
+        raise PymyxError(
+            Fault(f"the log cannot be written: {failure.strerror}", str(log), hint="make room, or make it writable")
+        ) from failure
+
+
+def read_events(log: Path) -> Iterator[dict[str, Any]]:
+    """The events of a log, oldest first; a torn line is passed over, a missing log has none."""
+    import jsonlines
+
+    try:
+        file = log.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
+    with file, jsonlines.Reader(file) as reader:
+        yield from reader.iter(type=dict, skip_invalid=True, skip_empty=True)
+
+
+def _unicode(text: str) -> str:
+    """`text` with what is no Unicode (a file name that is not UTF-8) escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _append(log: Path, line: bytes) -> None:
+    with log.open("ab+", buffering=0) as file:
+        _lock(file.fileno())
+        if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+            line = b"\n" + line  # the line before was torn
+        if file.write(line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _lock(descriptor: int) -> None:
+    """Keep others out until the descriptor is closed, lest they take a half-written line for a torn one."""
+    with suppress(ImportError, OSError):  # no such lock on this system or file system: appends alone do not mix either
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,0 +1,199 @@
+"""The contracts of treatment.json, flow.json, events and outcomes, as pydantic models; `schemas/` is written from them.
+
+Whoever needs the meaning of a key finds it in its `description` here, in the JSON Schema, and in an
+editor that follows `$schema`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+# JSON Schema's words for the param types: the one table that types, defaults and given params are checked by.
+PARAM_TYPES = {
+    "string": "string",
+    "integer": "integer",
+    "float": "number",
+    "boolean": "boolean",
+    "object": "object",
+    "array": "array",
+}
+
+# https://semver.org, its own regular expression, with [0-9] for \d
+SEMVER = (
+    r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
+    r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$"
+)
+# no absolute path, no `..`, nothing hidden (PyMyx keeps its state in `.pymyx`)
+FOLDER = r"^[^./\\:\x00-\x1f][^/\\:\x00-\x1f]*(/[^./\\:\x00-\x1f][^/\\:\x00-\x1f]*)*$"
+
+Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", description="a lower-case name such as clean_v2")]
+Version = Annotated[str, Field(pattern=SEMVER, description="a semantic version such as 1.0.0")]
+Text = Annotated[str, Field(min_length=1, description="a text that says what it is")]
+Folder = Annotated[
+    str,
+    Field(pattern=FOLDER, description="a folder under the data root such as 10_parsed, without `..` or a leading `.`"),
+]
+SchemaUrl = Annotated[
+    str | None, Field(alias="$schema", description="the JSON Schema that an editor checks this file by")
+]
+
+
+class Contract(BaseModel):
+    """What all parts of a contract share: unknown keys are errors and no value is converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Input(Contract):
+    """What a treatment reads."""
+
+    format: Annotated[Literal["csv", "parquet"], Field(description="the format of the files it reads")]
+    description: Text
+
+
+class Output(Contract):
+    """What a treatment writes."""
+
+    format: Annotated[Literal["parquet"], Field(description="the format of the files it writes")]
+    description: Text
+
+
+def _default_of_its_type(schema: dict[str, Any]) -> None:
+    """Say in JSON Schema what `contract.wrong_type` checks: a default has its param's own type."""
+    schema["properties"]["default"].pop("default", None)  # `default` has no default: without it the param must be given
+    schema["allOf"] = [
+        {"if": {"properties": {"type": {"const": name}}}, "then": {"properties": {"default": {"type": json_type}}}}
+        for name, json_type in PARAM_TYPES.items()
+    ]
+
+
+class Param(Contract):
+    """One param of a treatment; without a default it must be given."""
+
+    model_config = ConfigDict(json_schema_extra=_default_of_its_type)
+
+    type: Annotated[
+        Literal["string", "integer", "float", "boolean", "object", "array"], Field(description="the type of its values")
+    ]
+    default: Annotated[Any, Field(description="the value when none is given; without it the param must be given")] = (
+        None
+    )
+    description: Annotated[str, Field(description="what the param does, with its unit")] = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return "default" not in self.model_fields_set
+
+
+class Days(Contract):
+    """How many days before and after its own one output day looks at."""
+
+    before: Annotated[int, Field(ge=0, description="a number of days")]
+    after: Annotated[int, Field(ge=0, description="a number of days")]
+
+
+class Limits(Contract):
+    """What one child may use."""
+
+    timeout_s: Annotated[float | None, Field(gt=0, description="seconds of wall time")] = None
+    memory_mb: Annotated[int | None, Field(ge=512, description="megabytes of data; pyarrow hangs below 512")] = None
+
+
+class Allow(Contract):
+    """What a treatment may touch beyond its folders; nothing by default."""
+
+    network: Annotated[bool, Field(description="open network connections")] = False
+    read: Annotated[list[str], Field(description="read these paths, relative to the root")] = []
+    env: Annotated[list[str], Field(description="see these environment variables")] = []
+    shared_memory: Annotated[bool, Field(description="use /dev/shm, as multiprocessing queues do")] = False
+
+
+class Treatment(Contract):
+    """treatment.json: what a treatment is, its formats and its typed params."""
+
+    name: Name
+    version: Version
+    description: Text
+    input: Input
+    output: Output
+    params: Annotated[dict[str, Param], Field(description="its params by name; {} when it has none")]
+    days: Annotated[Days | None, Field(description="how far one output day looks; without it, at the whole folder")] = (
+        None
+    )
+    limits: Annotated[Limits, Field(description="what one child may use")] = Limits()
+    allow: Annotated[Allow, Field(description="what it may touch beyond its folders")] = Allow()
+    schema_url: SchemaUrl = None
+
+
+class Step(Contract):
+    """One step of a flow: a treatment between two folders of the data root."""
+
+    treatment: Name
+    input: Folder
+    output: Folder
+    params: Annotated[dict[str, Any], Field(description="given params; they replace the treatment's defaults")] = {}
+
+
+class Flow(Contract):
+    """flows/<name>.json: an ordered list of steps."""
+
+    name: Name
+    version: Version
+    description: Text
+    steps: Annotated[list[Step], Field(min_length=1, description="the steps, in the order they run")]
+    schema_url: SchemaUrl = None
+
+
+class Event(Contract):
+    """One line of pymyx.log, written before and after each execution of a treatment."""
+
+    ts: Annotated[str, Field(description="when, ISO 8601 UTC such as 2026-01-20T09:07:58.142Z")]
+    treatment: Name
+    status: Annotated[Literal["start", "success", "error"], Field(description="what happened")]
+    input_dir: Annotated[str, Field(description="the folder read, relative to the root where it lies under it")]
+    output_dir: Annotated[str, Field(description="the folder written, relative to the root where it lies under it")]
+    duration_ms: Annotated[int, Field(ge=0, description="how long the execution took, in milliseconds; 0 at start")]
+    error: Annotated[str | None, Field(description="what went wrong, or null")]
+
+
+class Raised(Contract):
+    """An exception: what it is and where in the treatment's own files it was raised, as far as that is known."""
+
+    type: Annotated[str, Field(description="its type, with the module when that is not builtins")]
+    message: Annotated[str, Field(description="its text, cut when very long")]
+    file: Annotated[str | None, Field(description="the file it was raised in")]
+    line: Annotated[int | None, Field(description="the line in that file, from 1")]
+    function: Annotated[str | None, Field(description="the function it was raised in")]
+    notes: Annotated[list[str], Field(description="its notes (PEP 678)")]
+
+
+class Link(Raised):
+    """An exception that led to another: its `__cause__` (raise … from) or its `__context__`."""
+
+    relation: Annotated[Literal["cause", "context"], Field(description="how the one before it came from this one")]
+
+
+class Success(Contract):
+    """What the child says when `run` has returned."""
+
+    status: Literal["success"]
+
+
+class Failure(Raised):
+    """What the child says when the treatment's code could not be loaded, or `run` raised."""
+
+    status: Literal["error"]
+    phase: Annotated[Literal["load", "run"], Field(description="whether run.py was being loaded or run")]
+    traceback: Annotated[str, Field(description="Python's traceback, from run.py on")]
+    chain: Annotated[list[Link], Field(description="the exceptions that led to it, nearest first")]
+
+
+class Outcome(RootModel[Annotated[Success | Failure, Field(discriminator="status")]]):
+    """The one JSON object that the child writes to its stderr."""
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a contract."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}

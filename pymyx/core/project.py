@@ -1,0 +1,78 @@
+"""Where the things of a project are: its treatments, flows, data, schemas and log."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pymyx.core.errors import Fault, UsageError
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project by its root folder, an absolute path, and its data root, which flows name folders in."""
+
+    root: Path
+    data: Path
+
+    @property
+    def treatments(self) -> Path:
+        """The folder of treatments, one folder each."""
+        return self.root / "treatments"
+
+    @property
+    def flows(self) -> Path:
+        """The folder of flows, one JSON file each."""
+        return self.root / "flows"
+
+    @property
+    def schemas(self) -> Path:
+        """The folder of the contracts' JSON Schemas."""
+        return self.root / "schemas"
+
+    @property
+    def log(self) -> Path:
+        """The log, one event a line."""
+        return self.root / "pymyx.log"
+
+    def shown(self, path: Path) -> str:
+        """`path` as messages and events name it: relative to the root, with `/`, where it lies under it."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """`path` made absolute and normal against the working directory, its links not followed."""
+    return Path(os.path.abspath(path))
+
+
+def find_project(
+    root: str | os.PathLike[str] | None = None,
+    *,
+    data: str | os.PathLike[str] | None = None,
+    start: str | os.PathLike[str] = ".",
+) -> Project:
+    """Find the project: `root` if given, else the nearest folder upwards from `start` that is one.
+
+    A folder is a project when it holds `treatments/` or `flows/`. `data` names another data root than `data/`.
+
+    Raises:
+        UsageError: there is no project, or `data` is no folder.
+    """
+    try:
+        folder = absolute(root or start)
+    except FileNotFoundError:
+        raise UsageError(Fault("the working directory is gone", hint="change to the project's folder")) from None
+    candidates = [folder] if root else [folder, *folder.parents]
+    home = next((one for one in candidates if (one / "treatments").is_dir() or (one / "flows").is_dir()), None)
+    if home is None:
+        raise UsageError(
+            Fault(
+                f"no PyMyx project {'at' if root else 'at or above'} `{folder}`",
+                evidence=("a project is a folder that holds `treatments/` or `flows/`",),
+                hint="change to the project's folder, or name it with --root DIR",
+            )
+        )
+    if data is not None and not absolute(data).is_dir():
+        raise UsageError(Fault(f"the data root `{data}` is no folder", hint="name an existing folder with --data DIR"))
+    return Project(root=home, data=absolute(data) if data is not None else home / "data")

@@ -1,0 +1,76 @@
+"""Reads a run.py without importing it: is its one public function `run(input_dir, output_dir, params)`?"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import warnings
+from pathlib import Path
+
+from pymyx.core.errors import Fault, did_you_mean
+
+SIGNATURE = "def run(input_dir, output_dir, params)"
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def check_source(path: Path, shown: str) -> list[Fault]:
+    """The faults of a run.py, each with its line; `shown` is how messages name the file."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            tree = ast.parse(path.read_bytes(), filename=shown)
+            compile(
+                tree, shown, "exec", dont_inherit=True
+            )  # finds what the parser does not: `return` outside a function
+    except FileNotFoundError:
+        return [Fault(f"`{shown}` is missing", hint=f"write it with one function: {SIGNATURE}")]
+    except SyntaxError as error:
+        line = (error.text or "").strip()
+        where = f"{shown}:{error.lineno}:{error.offset}" if error.lineno else shown
+        return [Fault(f"not Python: {error.msg}", where, (line,) if line else ())]
+    except (OSError, ValueError, RecursionError) as error:
+        return [Fault(f"`{shown}` cannot be read: {error}")]
+    public = [one for one in _functions(tree.body) if not one.name.startswith("_")]
+    runs = [one for one in public if one.name == "run"]
+    faults = [_second(one, shown) for one in public if one.name != "run"]
+    if not runs:
+        hint = did_you_mean("run", [one.name for one in public]) or "add it"
+        return [Fault("run.py has no function `run`", shown, (f"accepted: {SIGNATURE}",), hint=hint)]
+    faults += [
+        Fault("run.py defines `run` twice", f"{shown}:{one.lineno}", hint="keep one of them") for one in runs[1:]
+    ]
+    if _header(runs[0]) != SIGNATURE:
+        where = f"{shown}:{runs[0].lineno}"
+        faults.append(Fault(f"`run` is defined as `{_header(runs[0])}`", where, (f"accepted: {SIGNATURE}",)))
+    return faults
+
+
+def _second(function: Function, shown: str) -> Fault:
+    return Fault(
+        f"run.py has a second public function `{function.name}`",
+        f"{shown}:{function.lineno}",
+        ("accepted: run, and functions whose name starts with `_`",),
+        hint=f"rename it to `_{function.name}`, or move it to a file beside run.py",
+    )
+
+
+def _functions(body: list[ast.stmt]) -> list[Function]:
+    """The functions that a module defines at its top level, also under `if`, `try` or `with`."""
+    found_: list[Function] = []
+    for statement in body:
+        if isinstance(statement, Function):
+            found_.append(statement)
+        elif not isinstance(statement, ast.ClassDef):
+            for inner in ("body", "orelse", "finalbody", "handlers", "cases"):
+                found_ += _functions(getattr(statement, inner, []))
+    return found_
+
+
+def _header(function: Function) -> str:
+    """How a function is defined, without its annotations: `def run(input_dir, output_dir, params)`."""
+    arguments = copy.deepcopy(function.args)
+    for one in ast.walk(arguments):
+        if isinstance(one, ast.arg):
+            one.annotation = None
+    word = "async def" if isinstance(function, ast.AsyncFunctionDef) else "def"
+    return f"{word} {function.name}({ast.unparse(arguments)})"

@@ -1,0 +1,124 @@
+"""Checks a treatment's folder and the params that it is given, without running anything of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from pymyx.core.contract import found, place, read_contract, wrong_type
+from pymyx.core.errors import ContractError, Fault, did_you_mean, listed
+from pymyx.core.models import Param, Treatment
+from pymyx.core.project import Project
+from pymyx.core.source import check_source
+
+
+def treatment_names(project: Project) -> list[str]:
+    """The names of the project's treatments: the folders in `treatments/` that are not hidden."""
+    return sorted(path.name for path in project.treatments.glob("[!._]*") if path.is_dir())
+
+
+def load_treatment(project: Project, name: str) -> Treatment:
+    """The checked `treatments/<name>/`.
+
+    Raises:
+        ContractError: there is none, or its treatment.json or run.py breaks the contract; holds every fault.
+    """
+    treatment, faults = check_treatment(project, name)
+    if treatment is None or faults:
+        raise ContractError(*faults)
+    return treatment
+
+
+def check_treatment(project: Project, name: str, where: str = "") -> tuple[Treatment | None, list[Fault]]:
+    """Check treatments/<name>/: treatment.json and run.py. The model is None when treatment.json is at fault.
+
+    `where` is how messages name the place that asks for this treatment.
+    """
+    folder, names = project.treatments / name, treatment_names(project)
+    if name not in names:
+        accepted = (f"accepted: {listed(names)}",)
+        return None, [Fault(f"no treatment `{name}`", where, accepted, hint=did_you_mean(name, names))]
+    shown = project.shown(folder / "treatment.json")
+    treatment, faults = read_contract(folder / "treatment.json", shown, Treatment)
+    if treatment:
+        faults += name_faults(treatment.name, name, "folder", shown)
+        faults += _default_faults(treatment, shown)
+    return treatment, faults + check_source(folder / "run.py", project.shown(folder / "run.py"))
+
+
+def merge_params(treatment: Treatment, given: dict[str, Any], where: str) -> dict[str, Any]:
+    """The params of one run: the given ones over the defaults, deep values replaced whole.
+
+    An integer given for a float becomes a float. `where` is how messages name the place they were given at.
+
+    Raises:
+        ContractError: a param is unknown, missing or of another type; holds every fault.
+    """
+    faults = _param_faults(treatment, given, where)
+    if faults:
+        raise ContractError(*faults)
+    return _merged(treatment, given)
+
+
+def name_faults(name: str, expected: str, of: str, shown: str) -> list[Fault]:
+    """The fault of a contract whose `name` is not that of its folder or file."""
+    if name == expected:
+        return []
+    accepted = (f"accepted: {expected}, the name of its {of}",)
+    return [Fault(f"`name` is {found(name)}", place(shown, ("name",)), accepted, hint=f"set it, or rename the {of}")]
+
+
+def _default_faults(treatment: Treatment, shown: str) -> list[Fault]:
+    return [
+        _type_fault(f"the default of param `{name}`", param, param.default, place(shown, ("params", name, "default")))
+        for name, param in treatment.params.items()
+        if not param.required and wrong_type(param.default, param.type)
+    ]
+
+
+def _param_faults(treatment: Treatment, given: dict[str, Any], where: str) -> list[Fault]:
+    declared = treatment.params
+    faults = [
+        Fault(
+            f"treatment `{treatment.name}` has no parameter `{name}`",
+            where,
+            (f"accepted: {listed(declared)}",),
+            hint=did_you_mean(name, declared),
+        )
+        for name in given
+        if name not in declared
+    ]
+    faults += [
+        _type_fault(f"param `{name}` of treatment `{treatment.name}`", declared[name], value, where)
+        for name, value in given.items()
+        if name in declared and wrong_type(value, declared[name].type)
+    ]
+    return faults + [
+        Fault(
+            f"param `{name}` of treatment `{treatment.name}` is missing: it has no default",
+            where,
+            (f"accepted: {param.type}{param.description and ': ' + param.description}",),
+            hint=f"give `{name}`",
+        )
+        for name, param in declared.items()
+        if param.required and name not in given
+    ]
+
+
+def _type_fault(subject: str, param: Param, value: object, where: str) -> Fault:
+    accepted = f"accepted: {param.type}{param.description and ': ' + param.description}"
+    return Fault(f"{subject} is {found(value)}", where, (accepted,), hint=_type_hint(value, param.type))
+
+
+def _type_hint(value: object, declared: str) -> str:
+    if isinstance(value, str) and declared in ("integer", "float", "boolean"):
+        return "write it without quotes"
+    return "write it in quotes" if declared == "string" else ""
+
+
+def _merged(treatment: Treatment, given: dict[str, Any]) -> dict[str, Any]:
+    merged = {name: given.get(name, param.default) for name, param in treatment.params.items()}
+    return {
+        name: float(value) if treatment.params[name].type == "float" else copy.deepcopy(value)
+        for name, value in merged.items()
+    }
