@@ -179,7 +179,6 @@ def _schema_at(schema: dict[str, Any], loc: Loc) -> dict[str, Any]:
             if isinstance(key, int)
             else node.get("properties", {}).get(key) or node["additionalProperties"]
         )
-        node = {**node, **node.get("anyOf", [{}])[0]}
         if "$ref" in node:
             node = {**schema["$defs"][node["$ref"].rpartition("/")[2]], **node}
     return node

@@ -153,7 +153,7 @@ class _Relay:
         for _ in range(64):
             self.read()
         self._feed(self._decode(b"", True))
-        self._pass_on(self._line)
+        self._pass_on(self._line and self._line + "\n")
 
     @property
     def kept(self) -> str:

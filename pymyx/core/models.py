@@ -39,10 +39,18 @@ SchemaUrl = Annotated[
 ]
 
 
+def _absent_is_not_null(schema: dict[str, Any]) -> None:
+    """Say in JSON Schema that a key that may be missing is not to be given as null."""
+    for definition in schema["properties"].values():
+        if definition.get("default", ...) is None:
+            del definition["default"]
+            definition.update(definition.pop("anyOf", [{}])[0])
+
+
 class Contract(BaseModel):
     """What all parts of a contract share: unknown keys are errors and no value is converted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_absent_is_not_null)
 
 
 class Input(Contract):
@@ -61,9 +69,12 @@ class Output(Contract):
 
 def _default_of_its_type(schema: dict[str, Any]) -> None:
     """Say in JSON Schema what `contract.wrong_type` checks: a default has its param's own type."""
-    schema["properties"]["default"].pop("default", None)  # `default` has no default: without it the param must be given
+    _absent_is_not_null(schema)
     schema["allOf"] = [
-        {"if": {"properties": {"type": {"const": name}}}, "then": {"properties": {"default": {"type": json_type}}}}
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": {"properties": {"default": {"type": json_type}}},
+        }
         for name, json_type in PARAM_TYPES.items()
     ]
 

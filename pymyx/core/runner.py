@@ -55,7 +55,7 @@ def run_treatment(
     """
     project = find_project(root)
     treatment = load_treatment(project, name)
-    merged = merge_params(treatment, params or {}, "the given params")
+    merged = merge_params(treatment, params or {}, "params")
     source, target = absolute(input_dir), absolute(output_dir)
     check_input(project, source)
     check_output(project, source, target)

@@ -37,7 +37,9 @@ def failed(
         fault = Fault(what, evidence=text, notes=(unchanged,))
     else:
         what = f"treatment `{name}` ended before run() returned (exit code {ending.returncode})"
-        fault = Fault(what, notes=("something in it ended the process, as os._exit() does", unchanged))
+        fault = Fault(
+            what, notes=("something in it ended the process, as os._exit() does, or closed its descriptors", unchanged)
+        )
     return TreatmentError(
         fault,
         treatment=name,
@@ -52,7 +54,7 @@ def _raised(project: Project, name: str, failure: Failure, unchanged: str) -> Fa
     verb = "could not be loaded" if failure.phase == "load" else "failed"
     evidence = [f"{_RELATION[link.relation]}: {_in_words(project, link)}" for link in failure.chain]
     trace = _relative(project, failure.traceback).splitlines()
-    if sum(line.startswith("  File ") for line in trace) > 1:  # one frame says no more than `at`
+    if failure.traceback.count('File "') > 1 or "  | " in failure.traceback:  # one frame says no more than `at`
         left_out = len(trace) - MOST_LINES
         evidence += (
             trace if left_out <= 0 else [*trace[:5], f"… ({left_out} lines left out) …", *trace[5 - MOST_LINES :]]
@@ -96,7 +98,8 @@ def _crashed(
     what = f"treatment `{name}` crashed after {duration_ms / 1000:.1f} s: {died.name} ({words})"
     where = ""
     if died.name in NATIVE:
-        notes = (f"a {words} comes from native code, not from a Python exception", *notes)
+        subject = f"a {words}" if died == signal.SIGSEGV else died.name
+        notes = (f"{subject} comes from native code, not from a Python exception", *notes)
         last = re.search(
             rf'File "({re.escape(str(project.treatments / name))}/[^"]+)", line (\d+) in (\S+)', ending.output
         )

@@ -94,11 +94,11 @@ def describe(error: BaseException, phase: str, home: str) -> dict[str, Any]:
 
 
 def own_part(error: BaseException, home: str) -> TracebackType | None:
-    """The traceback from its first frame in the treatment's own folder on; all of it when it has none."""
+    """The traceback from its first frame in the treatment's own folder on."""
     trace = error.__traceback__
     while trace and not is_own(trace.tb_frame.f_code.co_filename, home):
         trace = trace.tb_next
-    return trace or error.__traceback__
+    return trace
 
 
 def is_own(file: str, home: str) -> bool:

@@ -1,0 +1,153 @@
+"""What the tests share: small real projects in temporary folders, and the command lines run as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pymyx.core.logger import read_events
+
+REPO = Path(__file__).parent.parent
+MISBEHAVING = REPO / "tests" / "treatments"
+
+CONTRACT: dict[str, Any] = {
+    "name": "double",
+    "version": "1.0.0",
+    "description": "A treatment of a test.",
+    "input": {"format": "parquet", "description": "anything"},
+    "output": {"format": "parquet", "description": "anything"},
+    "params": {},
+}
+NOTHING = "def run(input_dir, output_dir, params):\n    pass\n"
+STEP = {"treatment": "double", "input": "in", "output": "out"}
+FLOW = {"name": "chain", "version": "1.0.0", "description": "A flow of a test.", "steps": [STEP]}
+
+
+class SmallProject:
+    """A project of a test: `in` is an input folder with one file, `out` an output folder that does not exist yet."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.input = root / "data" / "in"
+        self.output = root / "data" / "out"
+        (root / "treatments").mkdir()
+        (root / "flows").mkdir()
+        self.input.mkdir(parents=True)
+        (self.input / "a.csv").write_text("1;2\n", encoding="utf-8")
+
+    def treatment(
+        self, name: str, code: str = NOTHING, *, params: dict[str, Any] | None = None, **contract: Any
+    ) -> Path:
+        """Write treatments/<name>/; `contract` replaces keys of its treatment.json."""
+        folder = self.root / "treatments" / name
+        folder.mkdir(exist_ok=True)
+        (folder / "run.py").write_text(code, encoding="utf-8")
+        document = {**CONTRACT, "name": name, "params": params or {}, **contract}
+        (folder / "treatment.json").write_text(json.dumps(document), encoding="utf-8")
+        return folder
+
+    def misbehaving(self, name: str) -> Path:
+        """Copy one of tests/treatments/ into the project."""
+        return Path(shutil.copytree(MISBEHAVING / name, self.root / "treatments" / name))
+
+    def flow(self, *steps: dict[str, Any], name: str = "chain") -> Path:
+        """Write flows/<name>.json."""
+        path = self.root / "flows" / f"{name}.json"
+        path.write_text(json.dumps({**FLOW, "name": name, "steps": list(steps)}), encoding="utf-8")
+        return path
+
+    def cli(self, command: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `python -m pymyx.core.<command>` in the project's root."""
+        return subprocess.run(
+            self.argv(command, *arguments),
+            cwd=options.pop("cwd", self.root),
+            env={**os.environ, "PYTHONPATH": str(REPO), **options.pop("env", {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=50,
+            check=False,
+            **options,
+        )
+
+    def argv(self, command: str, *arguments: str) -> list[str]:
+        """The command line of `cli`."""
+        return [sys.executable, "-m", f"pymyx.core.{command}", *arguments]
+
+    def run(self, name: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run one treatment from `in` to `out` by the runner's command line."""
+        folders = ("--input", "data/in", "--output", "data/out")
+        return self.cli("runner", "--treatment", name, *folders, *arguments, **options)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events of the log."""
+        return list(read_events(self.root / "pymyx.log"))
+
+    @property
+    def statuses(self) -> list[str]:
+        """Treatment and status of each event."""
+        return [f"{event['treatment']} {event['status']}" for event in self.events]
+
+    @property
+    def stages(self) -> list[Path]:
+        """What is left of stages, anywhere."""
+        return list(self.root.rglob("stage-*"))
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file of a folder, with its mode and content."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def processes_of(root: Path) -> list[str]:
+    """The processes that work below a folder, by their working folder or a path on their command line."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+            inside = (process / "cwd").readlink().is_relative_to(root) or any(
+                word.startswith(str(root)) for word in words
+            )
+        except OSError:  # it has ended since
+            continue
+        if inside and int(process.name) != os.getpid():
+            found.append(f"{process.name}: {' '.join(words)}")
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallProject]:
+    """A small project, which is the working directory; no test may leave a stage or a process in it."""
+    monkeypatch.chdir(tmp_path)
+    made = SmallProject(tmp_path)
+    yield made
+    assert made.stages == []
+    assert processes_of(tmp_path) == []
+
+
+@pytest.fixture
+def repo_copy(tmp_path: Path) -> Callable[[], Path]:
+    """Makes a copy of what git tracks of this repository: a fresh clone, without the need to commit first."""
+
+    def copy() -> Path:
+        names = subprocess.run(["git", "ls-files", "-z"], cwd=REPO, capture_output=True, text=True, check=True).stdout
+        root = tmp_path / "clone"
+        for name in filter(None, names.split("\0")):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(REPO / name, root / name)
+        return root
+
+    return copy

@@ -1,0 +1,379 @@
+"""Every way for a treatment to end: the exact verdict, the runner alive, nothing published, nothing left."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from pymyx.core.errors import TreatmentError
+from pymyx.core.isolation import SHIM
+from pymyx.core.runner import run_treatment
+
+from .conftest import REPO, SmallProject, processes_of, snapshot
+
+UNCHANGED = "note: nothing was published; `data/out` is unchanged\n"
+ALONE = "hint: run it alone: python -m pymyx.core.runner --treatment {name} --input data/in --output scratch\n"
+ENDED = "note: something in it ended the process, as os._exit() does, or closed its descriptors\n"
+KILLED = "note: SIGKILL comes from outside: from the kernel when memory runs out, or from whoever sent it\n"
+
+# what the runner says on its stderr, whole; the event holds the first lines of it
+FAILURES = {
+    "raises": """failed: KeyError: 'speed'
+  at treatments/raises/run.py:5, in _inner
+  Traceback (most recent call last):
+    File "treatments/raises/run.py", line 10, in run
+      _inner({"a": 1})
+    File "treatments/raises/run.py", line 5, in _inner
+      return values["speed"]
+  KeyError: 'speed'
+""",
+    "raises_chain": """failed: RuntimeError: no calibration
+  at treatments/raises_chain/run.py:10, in run
+  because of: ValueError: invalid literal for int() with base 10: 'abc' (at treatments/raises_chain/run.py:6, in run)
+  Traceback (most recent call last):
+    File "treatments/raises_chain/run.py", line 6, in run
+      int("abc")
+  ValueError: invalid literal for int() with base 10: 'abc'
+  \n  The above exception was the direct cause of the following exception:
+  \n  Traceback (most recent call last):
+    File "treatments/raises_chain/run.py", line 10, in run
+      raise problem from error
+  RuntimeError: no calibration
+  looked for calibration.json
+note: looked for calibration.json
+""",
+    "raises_context": """failed: ValueError: second
+  at treatments/raises_context/run.py:8, in run
+  while handling: KeyError: 'missing' (at treatments/raises_context/run.py:6, in run)
+  Traceback (most recent call last):
+    File "treatments/raises_context/run.py", line 6, in run
+      {}["missing"]
+  KeyError: 'missing'
+  \n  During handling of the above exception, another exception occurred:
+  \n  Traceback (most recent call last):
+    File "treatments/raises_context/run.py", line 8, in run
+      raise ValueError("second")
+  ValueError: second
+""",
+    "raises_group": """failed: ExceptionGroup: two at once (2 sub-exceptions)
+  at treatments/raises_group/run.py:5, in run
+    + Exception Group Traceback (most recent call last):
+    |   File "treatments/raises_group/run.py", line 5, in run
+    |     raise ExceptionGroup("two at once", [ValueError("one"), TypeError("two")])
+    | ExceptionGroup: two at once (2 sub-exceptions)
+    +-+---------------- 1 ----------------
+      | ValueError: one
+      +---------------- 2 ----------------
+      | TypeError: two
+      +------------------------------------
+""",
+    "str_raises": """failed: run.Hostile: (its __str__ raised RuntimeError)
+  at treatments/str_raises/run.py:10, in run
+""",
+    "keyword_only": """failed: run.Particular: code 5
+  at treatments/keyword_only/run.py:11, in run
+""",
+    "surrogates": """failed: ValueError: bad name: caf\\udce9
+  at treatments/surrogates/run.py:5, in run
+""",
+    "system_exit": """failed: SystemExit: 0
+  at treatments/system_exit/run.py:7, in run
+""",
+    "keyboard_interrupt": """failed: KeyboardInterrupt
+  at treatments/keyboard_interrupt/run.py:6, in run
+""",
+    "helper_syntax_error": """could not be loaded: SyntaxError: '(' was never closed
+  at treatments/helper_syntax_error/broken.py:3
+  Traceback (most recent call last):
+    File "treatments/helper_syntax_error/run.py", line 3, in <module>
+      import broken
+    File "treatments/helper_syntax_error/broken.py", line 3
+      def half(
+  SyntaxError: '(' was never closed
+""",
+    "load_raises": """could not be loaded: ValueError: invalid literal for int() with base 10: 'many'
+  at treatments/load_raises/run.py:3, in <module>
+""",
+    "run_vanishes": """could not be loaded: ImportError: cannot import name 'run' from 'run' (treatments/run_vanishes/run.py)
+""",
+    "exit_0": "ended before run() returned (exit code 0)\n" + ENDED,
+    "exit_3": "ended before run() returned (exit code 3)\n" + ENDED,
+    "closes_descriptors": "ended before run() returned (exit code 1)\n" + ENDED,
+}
+
+
+@pytest.fixture
+def published(project: SmallProject) -> SmallProject:
+    """A project whose output folder holds files of an earlier run and of somebody else."""
+    project.output.mkdir()
+    (project.output / "half.parquet").write_bytes(b"published before")
+    (project.output / "notes.txt").write_bytes(b"mine")
+    return project
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_failures(published: SmallProject, name: str) -> None:
+    """Each is told whole and exactly; the output folder is byte for byte as before."""
+    published.misbehaving(name)
+    before = snapshot(published.output)
+    done = published.run(name)
+    told = re.sub(r"(?m)^ *[~^]+\n", "", done.stderr)  # which parts of a line are marked differs between Pythons
+    assert told == f"error: treatment `{name}` {FAILURES[name]}{UNCHANGED}"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert snapshot(published.output) == before
+    start, error = published.events
+    assert (start["status"], error["status"]) == ("start", "error")
+    assert error["error"].startswith(f"treatment `{name}` {FAILURES[name].partition(chr(10))[0]}")
+    assert error["duration_ms"] > 0
+
+
+def test_missing_package(published: SmallProject) -> None:
+    """A missing package is named with the interpreter to install it for."""
+    published.misbehaving("import_error")
+    done = published.run("import_error")
+    first, place, unchanged, hint, end = done.stderr.split("\n")
+    assert (
+        first
+        == "error: treatment `import_error` could not be loaded: ModuleNotFoundError: No module named 'no_such_package'"
+    )
+    assert (place, f"{unchanged}\n", end) == ("  at treatments/import_error/run.py:5, in <module>", UNCHANGED, "")
+    assert hint.startswith("hint: install the package that provides `no_such_package`: /")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("none", "SystemExit"), ("3", "SystemExit: 3"), ("all done", "SystemExit: all done")]
+)
+def test_system_exit(published: SmallProject, code: str, said: str) -> None:
+    """sys.exit() is no way to succeed, whatever it is given."""
+    published.misbehaving("system_exit")
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("system_exit", "data/in", "data/out", {"code": code})
+    assert caught.value.faults[0].what == f"treatment `system_exit` failed: {said}"
+
+
+CRASHES = {
+    "segfault": (
+        "SIGSEGV (segmentation fault)",
+        "run.py:7, in _read",
+        "note: a segmentation fault comes from native code",
+    ),
+    "abort": ("SIGABRT (aborted)", "run.py:8, in run", "note: SIGABRT comes from native code"),
+}
+
+
+@pytest.mark.parametrize("name", CRASHES)
+def test_native_crashes(published: SmallProject, name: str) -> None:
+    """The signal is named, and the last Python line of the treatment before it."""
+    published.misbehaving(name)
+    before = snapshot(published.output)
+    done = published.run(name)
+    words, place, note = CRASHES[name]
+    told = done.stderr[done.stderr.index("error: treatment") :]
+    seconds = told.split(" s: ")[0].rpartition(" ")[2]
+    assert told == (
+        f"error: treatment `{name}` crashed after {seconds} s: {words}\n"
+        f"  at treatments/{name}/{place} (last Python line before the crash)\n"
+        f"{note}, not from a Python exception\n{UNCHANGED}{ALONE.format(name=name)}"
+    )
+    assert done.returncode == 1
+    assert snapshot(published.output) == before
+    assert published.statuses == [f"{name} start", f"{name} error"]
+    assert words in published.events[1]["error"]
+
+
+@pytest.mark.parametrize("name", ["sigkill", "kills_group"])
+def test_killed(published: SmallProject, name: str) -> None:
+    """SIGKILL is named, without a guess where it came from; a treatment can only kill its own process group."""
+    published.misbehaving(name)
+    before = snapshot(published.output)
+    done = published.run(name)
+    first, _, rest = done.stderr.partition("\n")
+    assert first.startswith(f"error: treatment `{name}` crashed after ")
+    assert first.endswith(" s: SIGKILL (killed)")
+    assert rest == KILLED + UNCHANGED + ALONE.format(name=name)
+    assert snapshot(published.output) == before
+    assert published.statuses == [f"{name} start", f"{name} error"]
+
+
+def test_forged_success(published: SmallProject) -> None:
+    """Printing what a success looks like convinces nobody."""
+    published.misbehaving("forged_success")
+    done = published.run("forged_success")
+    said = '{"status": "success"}\n' * 3
+    assert (
+        done.stderr
+        == f"{said}error: treatment `forged_success` ended before run() returned (exit code 0)\n{ENDED}{UNCHANGED}"
+    )
+
+
+def test_huge_message(published: SmallProject) -> None:
+    """A message of 10 MB is cut, with a mark, in the error, its parts and the event."""
+    published.misbehaving("message_10mb")
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("message_10mb", "data/in", "data/out")
+    text = str(caught.value)
+    assert "x\n… (cut: 10,000,007 characters in all) …\nx" in text
+    assert "xthe end\n  at treatments/message_10mb/run.py:5, in run\n" in text
+    assert len(text) < 12_000
+    assert len(published.events[1]["error"]) < 12_000
+    assert caught.value.outcome
+    assert len(str(caught.value.outcome["traceback"])) < 60_000
+
+
+def test_recursion(published: SmallProject) -> None:
+    """A thousand equal frames are told as such."""
+    published.misbehaving("deep_recursion")
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("deep_recursion", "data/in", "data/out")
+    assert (
+        caught.value.faults[0].what
+        == "treatment `deep_recursion` failed: RecursionError: maximum recursion depth exceeded"
+    )
+    assert "more times]" in str(caught.value)
+    assert len(caught.value.faults[0].evidence) < 15
+
+
+def test_facts_are_attributes(published: SmallProject) -> None:
+    """The error carries what the child stated, for code that wants to know."""
+    published.misbehaving("raises_chain")
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("raises_chain", "data/in", "data/out")
+    error = caught.value
+    assert (error.treatment, error.signal, error.returncode, error.exit_code) == ("raises_chain", None, 1, 1)
+    outcome = error.outcome
+    assert outcome
+    run_py = str(published.root / "treatments" / "raises_chain" / "run.py")
+    facts = ("status", "phase", "type", "message", "file", "line", "function", "notes")
+    assert [outcome[fact] for fact in facts] == [
+        "error", "run", "RuntimeError", "no calibration", run_py, 10, "run", ["looked for calibration.json"],
+    ]  # fmt: skip
+    [cause] = outcome["chain"]  # type: ignore[misc, attr-defined]
+    assert (cause["relation"], cause["type"], cause["line"]) == ("cause", "ValueError", 6)  # type: ignore[has-type]
+    assert str(outcome["traceback"]).splitlines()[1] == f'  File "{run_py}", line 6, in run'
+
+
+@pytest.mark.parametrize("name", ["prints_bytes", "reads_stdin", "breaks_streams", "leaves_child"])
+def test_successes(project: SmallProject, name: str) -> None:
+    """Odd, but no error; the end of run() is the end, whatever was left running."""
+    project.misbehaving(name)
+    done = project.run(name)
+    assert (done.returncode, project.statuses) == (0, [f"{name} start", f"{name} success"])
+    if name == "prints_bytes":
+        assert done.stderr == "caf\ufffd \ufffd\ufffd \0 end\n\ufffd\n"
+
+
+@pytest.mark.parametrize(("name", "size"), [("prints_100mb", 100_000_000), ("prints_one_line", 20_000_000)])
+def test_endless_output_is_relayed_in_bounded_memory(project: SmallProject, name: str, size: int) -> None:
+    """All of it is shown; the runner keeps its head and tail only."""
+    project.misbehaving(name)
+    shown = 0
+
+    def show(text: str) -> None:
+        nonlocal shown
+        shown += len(text)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run_treatment(name, "data/in", "data/out", show=show)
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert size <= shown <= size + 1
+    assert grown_kb < 10_000
+
+
+def test_head_and_tail_are_kept_for_the_report(project: SmallProject) -> None:
+    """What a failed treatment printed is in the error: the first lines and the last."""
+    lines = "    for number in range(100_000):\n        print(f'line {number}')\n    raise ValueError\n"
+    project.treatment("wordy", "def run(input_dir, output_dir, params):\n" + lines)
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("wordy", "data/in", "data/out")
+    assert caught.value.output.startswith("line 0\nline 1\n")
+    assert "characters left out" in caught.value.output
+    assert caught.value.output.endswith("line 99998\nline 99999\n")
+    assert len(caught.value.output) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("name", "signum", "code", "word"),
+    [
+        ("sleeps", signal.SIGINT, 130, "interrupted"),
+        ("sleeps", signal.SIGTERM, 143, "terminated"),
+        ("ignores_sigterm", signal.SIGINT, 130, "interrupted"),
+    ],
+)
+def test_interrupts(published: SmallProject, name: str, signum: int, code: int, word: str) -> None:
+    """Ctrl-C and SIGTERM stop the treatment, by force after the grace period; the error is logged, nothing is left."""
+    published.misbehaving(name)
+    before = snapshot(published.output)
+    argv = published.argv("runner", "--treatment", name, "--input", "data/in", "--output", "data/out")
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    runner = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+    with runner:
+        assert runner.stderr
+        assert runner.stderr.readline() == "asleep\n"
+        runner.send_signal(signum)
+        runner.send_signal(signum)  # an impatient second time changes nothing
+        _, told = runner.communicate(timeout=20)
+    name_of_signal = signal.Signals(signum).name
+    assert told == f"error: {word} ({name_of_signal})\n{UNCHANGED}"
+    assert runner.returncode == code
+    assert published.statuses == [f"{name} start", f"{name} error"]
+    assert published.events[1]["error"] == f"{word} ({name_of_signal})"
+    assert snapshot(published.output) == before
+
+
+def test_many_at_once_from_threads(project: SmallProject) -> None:
+    """Runs from several threads do not disturb each other, and leave no descriptor and no zombie."""
+    project.treatment(
+        "write",
+        "def run(input_dir, output_dir, params):\n    open(f'{output_dir}/{params[\"n\"]}', 'w').close()\n",
+        params={"n": {"type": "integer"}},
+    )
+    run_treatment("write", "data/in", "data/first", {"n": 0})
+    before = len(os.listdir("/proc/self/fd"))
+    done: list[str] = []
+
+    def one(number: int) -> None:
+        done.extend(run_treatment("write", "data/in", f"data/out{number}", {"n": number}).files)
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done, key=int) == [str(number) for number in range(20)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert processes_of(project.root) == []
+    assert len(project.events) == 42
+
+
+def test_interpreter_that_is_none(published: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that is missing, or is no Python, is told as such, with what it said."""
+    published.treatment("nothing")
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("nothing", "data/in", "data/out")
+    assert str(caught.value) == (
+        "treatment `nothing` did not start: [Errno 2] No such file or directory: '/nowhere/python'"
+    )
+    monkeypatch.setattr("sys.executable", "/bin/ls")
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("nothing", "data/in", "data/out")
+    assert caught.value.faults[0].what == "treatment `nothing` did not run: its interpreter ended with exit code 2"
+    assert "ls: " in caught.value.faults[0].evidence[0]
+    assert published.statuses == ["nothing start", "nothing error"] * 2
+
+
+def test_shim_stands_alone() -> None:
+    """The shim imports the standard library only, and nothing of PyMyx imports it."""
+    assert {path.name for path in SHIM.parent.iterdir() if path.name != "__pycache__"} == {"shim.py"}
+    for path in (REPO / "pymyx").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "import shim" not in text, path
+        assert path != SHIM or "pymyx." not in text.partition('"""\n\n')[2]
+    assert Path(SHIM).is_file()
