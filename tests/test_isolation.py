@@ -254,7 +254,7 @@ def test_facts_are_attributes(published: SmallProject) -> None:
     assert [outcome[fact] for fact in facts] == [
         "error", "run", "RuntimeError", "no calibration", run_py, 10, "run", ["looked for calibration.json"],
     ]  # fmt: skip
-    [cause] = outcome["chain"]  # type: ignore[misc, attr-defined]
+    [cause] = outcome["chain"]  # type: ignore[misc]
     assert (cause["relation"], cause["type"], cause["line"]) == ("cause", "ValueError", 6)  # type: ignore[has-type]
     assert str(outcome["traceback"]).splitlines()[1] == f'  File "{run_py}", line 6, in run'
 

@@ -1,7 +1,7 @@
 """Child processes: start the shim, feed it its job, relay its output, wait, stop it, and tell how it ended.
 
-Job and outcome travel in unlinked temporary files (no pipe that could block), the output through one pipe
-that is read while the child lives; once it has ended nothing more is waited for, whoever still holds the pipe.
+Job and outcome travel in files without a name (no pipe that could block), the output through one pipe that is
+read while the child lives; once it has ended nothing more is waited for, whoever still holds the pipe.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def run_child(job: dict[str, Any], *, scratch_dir: Path, show: Show, replace: tu
     Raises:
         TreatmentError: the interpreter cannot be started.
     """
-    with tempfile.TemporaryFile(dir=scratch_dir) as stderr:
+    with _nameless_file() as stderr:
         with _start(job, scratch_dir, stderr) as process:
             assert process.stdout
             relay = _Relay(process.stdout, show, replace)
@@ -86,7 +86,7 @@ def run_child(job: dict[str, Any], *, scratch_dir: Path, show: Show, replace: tu
 
 def _start(job: dict[str, Any], scratch_dir: Path, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
     try:
-        with tempfile.TemporaryFile(dir=scratch_dir) as stdin:
+        with _nameless_file() as stdin:
             stdin.write(json.dumps({**job, "sites": _sites()}, allow_nan=False).encode())
             stdin.seek(0)
             return subprocess.Popen(
@@ -101,6 +101,13 @@ def _start(job: dict[str, Any], scratch_dir: Path, stderr: IO[bytes]) -> subproc
     except OSError as error:
         name = Path(job["treatment_dir"]).name
         raise TreatmentError(Fault(f"treatment `{name}` did not start: {error}"), treatment=name) from error
+
+
+def _nameless_file() -> IO[bytes]:
+    """A file without a name, in memory where the system has that: on a full disk an outcome could not be stated."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("pymyx"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 @contextmanager

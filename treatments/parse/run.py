@@ -30,25 +30,25 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
     `domain`; its rows are in the order of time, those of one instant in the order of the files' names.
     Raises ValueError for the first thing that cannot be read, with its file, line, column and value.
     """
-    _check(params)
-    with tempfile.TemporaryDirectory() as spool:
-        pieces = {}  # (domain, day) -> the rows that each file has for it, on disk: a year need not fit in memory
-        for number, path in enumerate(_csv_files(Path(input_dir))):
-            try:
+    try:
+        _check(params)
+        with tempfile.TemporaryDirectory() as spool:
+            pieces = {}  # (domain, day) -> the rows that each file has for it, on disk: a year need not fit in memory
+            for number, path in enumerate(_csv_files(Path(input_dir))):
                 for domain, day, table in _read(path, params):
                     piece = Path(spool) / f"{domain}__{day}__{number}.arrow"
                     _spool(table, piece)
                     pieces.setdefault((domain, day), []).append(piece)
-            except _MalformedError as malformed:
-                raise ValueError(f"{path}{malformed}") from None
-        for (domain, day), files in pieces.items():
-            table = pa.concat_tables(map(_unspool, files))
-            table = table.take(pc.sort_indices(table[params["timestamp_column"]]))  # a stable sort
-            pq.write_table(table, Path(output_dir) / f"{domain}__{day}.parquet", compression="zstd")
+            for (domain, day), files in pieces.items():
+                table = pa.concat_tables(map(_unspool, files))
+                table = table.take(pc.sort_indices(table[params["timestamp_column"]]))  # a stable sort
+                pq.write_table(table, Path(output_dir) / f"{domain}__{day}.parquet", compression="zstd")
+    except _RefusedError as refused:
+        raise ValueError(str(refused)) from None
 
 
-class _MalformedError(Exception):
-    """What is wrong in a file; its text goes on where the file's path ends."""
+class _RefusedError(Exception):
+    """What is wrong with the params or the data, in words that need no traceback."""
 
 
 class _BadValueError(Exception):
@@ -66,19 +66,26 @@ class _Source(NamedTuple):
 def _check(params):
     """See that the params fit together, beyond their types."""
     if len(params["delimiter"]) != 1:
-        raise ValueError(f"param `delimiter` must be one character, not {params['delimiter']!r}")
+        raise _RefusedError(f"param `delimiter` must be one character, not {params['delimiter']!r}")
+    try:
+        _local(pa.array(["2026-01-20T12:00:00"]), params["tz"])
+    except pa.ArrowInvalid:
+        hint = "use an IANA name such as Europe/Paris"
+        raise _RefusedError(f"param `tz`: no time zone `{params['tz']}`; {hint}") from None
     taken = {params["timestamp_column"], "domain"}
     for domain, columns in params["domains"].items():
         if not re.fullmatch(r"[A-Za-z0-9_-]+", domain):
-            raise ValueError(f"param `domains`: {domain!r} cannot be part of a file name; use letters, digits, _ and -")
+            raise _RefusedError(
+                f"param `domains`: {domain!r} cannot be part of a file name; use letters, digits, _ and -"
+            )
         if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
-            raise ValueError(f"param `domains`: `{domain}` must be an array of column names, not {columns!r}")
+            raise _RefusedError(f"param `domains`: `{domain}` must be an array of column names, not {columns!r}")
         if params["types"].get(domain) not in NUMBERS:
             said = params["types"].get(domain, "nothing")
-            raise ValueError(f"param `types` must say integer or float for the domain `{domain}`; it says {said}")
+            raise _RefusedError(f"param `types` must say integer or float for the domain `{domain}`; it says {said}")
         for name in columns:
             if name in taken:
-                raise ValueError(f"param `domains`: the column `{name}` of `{domain}` is taken already")
+                raise _RefusedError(f"param `domains`: the column `{name}` of `{domain}` is taken already")
             taken.add(name)
 
 
@@ -88,7 +95,7 @@ def _csv_files(folder):
     files = [folder / name for name in names if re.search(r"^[^._].*\.csv(\.gz)?$", name, re.IGNORECASE | re.DOTALL)]
     files = [path for path in files if path.is_file()]
     if not files:
-        raise ValueError(f"no CSV file in {folder}; found there: {', '.join(names[:10]) or 'nothing'}")
+        raise _RefusedError(f"no CSV file in {folder}; found there: {', '.join(names[:10]) or 'nothing'}")
     return files
 
 
@@ -140,7 +147,7 @@ def _read_text(path, params):
     names = _declared(params)
     if has_header:
         names = fields
-        _check_header(names, number, params)
+        _check_header(path, names, number, params)
     options = {
         "read_options": pa.csv.ReadOptions(column_names=names, skip_rows=number if has_header else 0),
         "parse_options": pa.csv.ParseOptions(delimiter=params["delimiter"]),
@@ -150,9 +157,9 @@ def _read_text(path, params):
         with _open(path, "rb") as file:
             text = pa.csv.read_csv(file, **options)
     except pa.ArrowInvalid as error:
-        raise _MalformedError(_why(path, names, params) or f": {error}") from None
+        raise _RefusedError(f"{path}{_why(path, names, params) or f': {error}'}") from None
     if text.num_rows != rows:  # a quoted value ran over the ends of lines
-        raise _MalformedError(f': {rows} lines gave {text.num_rows} rows; is there a quote (") that is not closed?')
+        raise _RefusedError(f'{path}: {rows} lines gave {text.num_rows} rows; is there a quote (") that is not closed?')
     return _Source(path, number if has_header else 0, text)
 
 
@@ -172,20 +179,20 @@ def _lines(path):
 def _split(line, delimiter):
     """The fields of a line."""
     try:
-        fields = next(csv.reader([line], delimiter=delimiter), [""])
+        fields = next(csv.reader([line], delimiter=delimiter)) or [""]
     except csv.Error:
         fields = line.split(delimiter)
     return [field.strip(" \t") for field in fields]
 
 
-def _check_header(names, number, params):
+def _check_header(path, names, number, params):
     """See that a header names the timestamp column, and no column twice."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise _MalformedError(f":{number}: the header names {', '.join(twice)} twice")
+        raise _RefusedError(f"{path}:{number}: the header names {', '.join(twice)} twice")
     if params["timestamp_column"] not in names:
         hint = _other_delimiter(names, params)
-        raise _MalformedError(f":{number}: no column `{params['timestamp_column']}` in the header: {names}{hint}")
+        raise _RefusedError(f"{path}:{number}: no column `{params['timestamp_column']}` in the header: {names}{hint}")
 
 
 def _why(path, names, params):
@@ -217,7 +224,7 @@ def _converted(source, name, convert):
         number = next(number for place, number in enumerate(lines) if place == row)
         column = source.text.column_names.index(name) + 1
         value = source.text[name][row].as_py()
-        raise _MalformedError(f":{number}: column {column} `{name}`: {value[:100]!r} {what}") from None
+        raise _RefusedError(f"{source.path}:{number}: column {column} `{name}`: {value[:100]!r} {what}") from None
 
 
 def _instants(texts, tz):
