@@ -11,15 +11,15 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from pymyx.core.errors import Fault, FlowStopped, Interrupted, PymyxError, UsageError
 
 if TYPE_CHECKING:
     from pymyx.core.runner import Result
 
-EXITS = """exit codes: 0 done; 1 a treatment failed; 2 wrong use, contract, project or missing input folder: nothing
-was run; 130 interrupted; 143 terminated"""
+EXITS = """exit codes: 0 done; 1 a treatment failed; 2 wrong use, contract, project or missing
+input folder: nothing was run; 130 interrupted; 143 terminated"""
 
 
 def main(command: str) -> NoReturn:
@@ -29,10 +29,6 @@ def main(command: str) -> NoReturn:
             signal.signal(signum, _interrupt)
     try:
         code = _COMMANDS[command]()
-        sys.stdout.flush()
-    except BrokenPipeError:  # who read our output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
     except PymyxError as error:
         _report(error)
         code = error.exit_code
@@ -46,7 +42,10 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _runner() -> int:
-    parser = _parser("runner", "Run one treatment: it reads the input folder and publishes to the output folder.")
+    example = "--treatment parse --input data/00_raw --output data/10_parsed"
+    parser = _parser(
+        "runner", "Run one treatment: it reads the input folder, its files appear in the output folder.", example
+    )
     parser.add_argument("--treatment", required=True, metavar="NAME", help="its folder's name in treatments/")
     parser.add_argument("--input", required=True, metavar="DIR", help="the folder it reads")
     parser.add_argument("--output", required=True, metavar="DIR", help="the folder its files are published to")
@@ -58,45 +57,55 @@ def _runner() -> int:
 
     params = _params(options.params)
     result = run_treatment(options.treatment, options.input, options.output, params, root=options.root, show=_show)
-    print(_summary(result))
+    _say(_summary(result))
     return 0
 
 
 def _flow() -> int:
-    parser = _parser("flow", "Run the steps of a flow, in their order, between folders of the data root.")
+    example = "--flow valvometry_daily"
+    parser = _parser("flow", "Run the steps of a flow, in their order, between folders of the data root.", example)
     parser.add_argument("--flow", required=True, metavar="NAME", help="its file's name in flows/, without .json")
     parser.add_argument("--data", metavar="DIR", help="the data root (default: data/ of the project)")
     options = parser.parse_args()
     from pymyx.core.flow import run_flow
 
     def on_step(number: int, steps: int, result: Result) -> None:
-        print(f"{number}/{steps} {_summary(result)}", flush=True)
+        _say(f"{number}/{steps} {_summary(result)}")
 
     results = run_flow(options.flow, root=options.root, data=options.data, show=_show, on_step=on_step)
-    print(f"flow {options.flow} done: {len(results)} steps, {sum(one.duration_ms for one in results) / 1000:.2f} s")
+    _say(f"flow {options.flow} done: {len(results)} steps, {sum(one.duration_ms for one in results) / 1000:.2f} s")
     return 0
 
 
 def _validator() -> int:
-    parser = _parser("validator", "Check treatment.json, run.py and flow files by meaning and against schemas/.")
+    example = "treatments/parse flows/valvometry_daily.json"
+    parser = _parser(
+        "validator", "Check treatment.json, run.py and flow files by meaning and against schemas/.", example
+    )
     parser.add_argument("path", nargs="*", metavar="PATH", help="a project, treatment or flow (default: this project)")
     options = parser.parse_args()
     from pymyx.core.validator import check
 
     checked, faults = check(options.path, root=options.root)
     for fault in faults:
-        print(f"error: {fault}\n", file=sys.stderr)
+        _show(f"error: {fault}\n\n")
     faulty = f"{len(faults)} fault{'' if len(faults) == 1 else 's'}"
-    print(f"{checked} contract file{'' if checked == 1 else 's'} checked: {faulty if faults else 'no fault'}")
+    _say(f"{checked} contract file{'' if checked == 1 else 's'} checked: {faulty if faults else 'no fault'}")
     return 2 if faults else 0
 
 
 _COMMANDS: dict[str, Callable[[], int]] = {"runner": _runner, "flow": _flow, "validator": _validator}
 
 
-def _parser(command: str, description: str) -> argparse.ArgumentParser:
+def _parser(command: str, description: str, example: str) -> argparse.ArgumentParser:
     prog = f"python -m pymyx.core.{command}"
-    parser = argparse.ArgumentParser(prog=prog, description=description, epilog=EXITS, allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=f"example: {prog} {example}\n\n{EXITS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("--root", metavar="DIR", help="the project's root (default: around the working directory)")
     return parser
 
@@ -118,13 +127,24 @@ def _summary(result: Result) -> str:
     return f"{result.treatment}: {result.input_dir} -> {result.output_dir}  {result.duration_ms / 1000:.2f} s  {files}"
 
 
+def _say(text: str) -> None:
+    _write(sys.stdout, f"{text}\n")
+
+
 def _show(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    _write(sys.stderr, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:  # who read it has enough: that is no reason to stop what is being done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _report(error: PymyxError) -> None:
     if isinstance(error, FlowStopped) and isinstance(error.__cause__, PymyxError):
         _report(error.__cause__)
     for fault in error.faults:
-        print(f"error: {fault}", file=sys.stderr)
+        _show(f"error: {fault}\n")
