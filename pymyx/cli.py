@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from pymyx.core.errors import Fault, FlowStopped, Interrupted, PymyxError, UsageError
 
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from pymyx.core.runner import Result
 
 EXITS = """exit codes: 0 done; 1 a treatment failed; 2 wrong use, contract, project or missing
-input folder: nothing was run; 130 interrupted; 143 terminated"""
+input folder: nothing was run; 75 another run holds the folder; 130 interrupted; 143 terminated"""
 
 
 def main(command: str) -> NoReturn:
     """Run `python -m pymyx.core.<command>` with the arguments of this process, and exit."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how a child ended
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # always text
     for signum in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(signum) is not signal.SIG_IGN:  # as nohup and `&` ask for
             signal.signal(signum, _interrupt)
@@ -52,11 +55,14 @@ def _runner() -> int:
     parser.add_argument(
         "--params", default="{}", metavar="JSON", help="params that replace its defaults: one JSON object"
     )
+    _add_run_options(parser)
     options = parser.parse_args()
+    from pymyx.core.isolation import orphans_adopted
     from pymyx.core.runner import run_treatment
 
     params = _params(options.params)
-    result = run_treatment(options.treatment, options.input, options.output, params, root=options.root, show=_show)
+    with orphans_adopted():
+        result = run_treatment(options.treatment, options.input, options.output, params, **_run_options(options))
     _say(_summary(result))
     return 0
 
@@ -66,13 +72,16 @@ def _flow() -> int:
     parser = _parser("flow", "Run the steps of a flow, in their order, between folders of the data root.", example)
     parser.add_argument("--flow", required=True, metavar="NAME", help="its file's name in flows/, without .json")
     parser.add_argument("--data", metavar="DIR", help="the data root (default: data/ of the project)")
+    _add_run_options(parser)
     options = parser.parse_args()
     from pymyx.core.flow import run_flow
+    from pymyx.core.isolation import orphans_adopted
 
     def on_step(number: int, steps: int, result: Result) -> None:
         _say(f"{number}/{steps} {_summary(result)}")
 
-    results = run_flow(options.flow, root=options.root, data=options.data, show=_show, on_step=on_step)
+    with orphans_adopted():
+        results = run_flow(options.flow, data=options.data, on_step=on_step, **_run_options(options))
     _say(f"flow {options.flow} done: {len(results)} steps, {sum(one.duration_ms for one in results) / 1000:.2f} s")
     return 0
 
@@ -110,6 +119,31 @@ def _parser(command: str, description: str, example: str) -> argparse.ArgumentPa
     return parser
 
 
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    """The options that runner and flow share."""
+    parser.add_argument(
+        "--timeout-s", type=float, metavar="S", help="stop a treatment after S seconds (default: 21600)"
+    )
+    parser.add_argument("--memory-mb", type=int, metavar="MB", help="limit the data of one process (default: no limit)")
+    parser.add_argument(
+        "--confine",
+        default="auto",
+        metavar="MODE",
+        help="auto: the kernel keeps it to its contract as far as it can (default); require: in full; off",
+    )
+
+
+def _run_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Those options for the core; says what the kernel cannot do."""
+    from pymyx.core.confinement import shortfall
+
+    missing = shortfall(options.confine)
+    if missing:
+        _show(f"note: {missing}\n")
+    names = ("root", "timeout_s", "memory_mb", "confine")
+    return {"show": _show, **{name: getattr(options, name) for name in names}}
+
+
 def _params(text: str) -> dict[str, object]:
     from pymyx.core.contract import found, parse_json
 
@@ -124,7 +158,8 @@ def _params(text: str) -> dict[str, object]:
 
 def _summary(result: Result) -> str:
     files = f"{len(result.files)} file{'' if len(result.files) == 1 else 's'}"
-    return f"{result.treatment}: {result.input_dir} -> {result.output_dir}  {result.duration_ms / 1000:.2f} s  {files}"
+    took = f"{result.duration_ms / 1000:.2f} s ({result.cpu_s:.2f} s of processor, {result.peak_mb} MB)"
+    return f"{result.treatment}: {result.input_dir} -> {result.output_dir}  {took}  {files}"
 
 
 def _say(text: str) -> None:

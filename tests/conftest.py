@@ -140,10 +140,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallPr
 
 @pytest.fixture
 def repo_copy(tmp_path: Path) -> Callable[[], Path]:
-    """Makes a copy of what git tracks of this repository: a fresh clone, without the need to commit first."""
+    """Makes a copy of what git does not ignore of this repository: a fresh clone, without the need to commit first."""
 
     def copy() -> Path:
-        names = subprocess.run(["git", "ls-files", "-z"], cwd=REPO, capture_output=True, text=True, check=True).stdout
+        names = subprocess.run(
+            ["git", "ls-files", "-zco", "--exclude-standard"], cwd=REPO, capture_output=True, text=True, check=True
+        ).stdout
         root = tmp_path / "clone"
         for name in filter(None, names.split("\0")):
             (root / name).parent.mkdir(parents=True, exist_ok=True)

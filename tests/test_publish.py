@@ -69,7 +69,7 @@ def test_only_regular_files_are_published(writer: SmallProject, name: str, kind:
     writer.misbehaving(name)
     run_treatment("write", "data/in", "data/out")
     before, before_input = snapshot(writer.output), snapshot(writer.input)
-    done = writer.run(name)
+    done = writer.run(name, "--confine", "off")  # confined, the hard link cannot even be made
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"error: the treatment left a {kind} in its output: `{left}`\n"
@@ -155,8 +155,8 @@ def test_disk_full(writer: SmallProject, small_disk: Path) -> None:
         done = writer.cli("runner", "--treatment", "fill", "--input", "data/in", "--output", output)
         assert done.returncode == 1
         assert "error: treatment `fill` failed: OSError: [Errno 28] No space left on device\n" in done.stderr
-        assert [path for path in small_disk.rglob("*") if path.is_file()] == []
-    assert shutil.disk_usage(small_disk).used == 0
+        assert {path.name for path in small_disk.rglob("*") if path.is_file()} == {"lock"}
+    assert shutil.disk_usage(small_disk).used < 20_000
 
 
 def test_the_stage_is_on_the_disk_of_the_output(writer: SmallProject, small_disk: Path) -> None:

@@ -57,7 +57,7 @@ def test_command_line(project: SmallProject) -> None:
     done = project.run("say", "--params", '{"word": "ça", "factor": 3}')
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("say: data/in -> data/out  ")
-    assert done.stdout.endswith(" s  1 file\n")
+    assert done.stdout.endswith(" MB)  1 file\n")
     assert done.stderr == ""
     assert facts(project)["params"] == {"word": "ça", "factor": 3.0}
     assert isinstance(facts(project)["params"]["factor"], float)  # type: ignore[index]

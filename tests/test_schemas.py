@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,12 +61,19 @@ def test_the_protocol_of_the_shim(tmp_path: Path, code: str, status: str) -> Non
     """Started as its docstring says, the shim states one outcome that fits the schema, and nothing else, on stderr."""
     (tmp_path / "run.py").write_text(code, encoding="utf-8")
     folders = {"treatment_dir": str(tmp_path), "input_dir": str(tmp_path), "output_dir": str(tmp_path)}
+    report = os.memfd_create("report")
+    job = {**folders, "params": {}, "sites": [], "runner": os.getpid(), "report": report, "keep": []}
     done = subprocess.run(
         [sys.executable, "-I", "-B", "-X", "faulthandler", "-X", "utf8", str(SHIM)],
-        input=json.dumps({**folders, "params": {}, "sites": []}).encode(),
+        input=json.dumps({**job, "memory_mb": None, "confine": None}).encode(),
+        pass_fds=[report],
         capture_output=True,
         check=False,
     )
     outcome = json.loads(done.stderr)
     jsonschema.Draft202012Validator(schema("outcome")).validate(outcome)
+    used = json.loads(os.pread(report, 1000, 0))
+    os.close(report)
+    assert used["cpu_s"] > 0
+    assert 5 < used["peak_mb"] < 100
     assert (outcome["status"], done.returncode, done.stdout) == (status, int(status == "error"), b"")

@@ -3,6 +3,7 @@
     PymyxError                exit code 1
     ├── UsageError            2    wrong option, project or folder: nothing was run
     │   └── ContractError     2    a treatment.json, run.py, flow or param breaks its contract: nothing was run
+    ├── BusyError             75   another run holds the output folder: nothing was run
     ├── TreatmentError        1    the treatment failed, whatever the reason in its code or its data
     ├── PublishError          1    the treatment succeeded, but its files could not be put in place
     ├── FlowStopped           that of the step that failed
@@ -72,6 +73,12 @@ class ContractError(UsageError):
     """A treatment.json, run.py, flow or param breaks its contract; nothing was run. Holds every fault found."""
 
 
+class BusyError(PymyxError):
+    """Another run holds the output folder; nothing was run."""
+
+    exit_code = 75
+
+
 class TreatmentError(PymyxError):
     """The treatment failed.
 
@@ -81,6 +88,7 @@ class TreatmentError(PymyxError):
         signal: the name of the signal that ended it (`SIGSEGV`), or None.
         returncode: the exit code of the child, negative for a signal, or None if it could not be started.
         output: head and tail of what it printed.
+        cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
     """
 
     def __init__(
@@ -91,6 +99,8 @@ class TreatmentError(PymyxError):
         signal: str | None = None,
         returncode: int | None = None,
         output: str = "",
+        cpu_s: float = 0.0,
+        peak_mb: int = 0,
     ) -> None:
         super().__init__(*faults)
         self.treatment = treatment
@@ -98,6 +108,8 @@ class TreatmentError(PymyxError):
         self.signal = signal
         self.returncode = returncode
         self.output = output
+        self.cpu_s = cpu_s
+        self.peak_mb = peak_mb
 
 
 class PublishError(PymyxError):

@@ -2,11 +2,22 @@
 
 Job and outcome travel in files without a name (no pipe that could block), the output through one pipe that is
 read while the child lives; once it has ended nothing more is waited for, whoever still holds the pipe.
+
+What is protected from a treatment, honestly. On Linux 6.12 or newer, in full: it reads its input folder, its own
+folder, Python and what is installed, and what `allow.read` names; it writes to its stage and a scratch folder that
+is removed; it opens no network, signals nobody outside, sees none of the runner's environment; whatever it
+starts is kept to the same, and ended with it. So raw data, other results, flows and the log cannot be read or
+changed by it, and a crash, a hang, a flood of output or a success it only claims harm nothing. Not protected: it
+can use all processors, and the disk of its stage; memory is limited per process, and only when a limit is set; it can
+fork until the system's limit; it can see that files exist, and change mode and times of files that its user owns;
+it can read whatever lies in the folders above. Run by root it keeps root's other powers (loading a module, setting
+the clock): run PyMyx as an ordinary user. Landlock and seccomp are one kernel's word, no virtual machine: what
+a kernel bug lets through is let through. On older kernels less is kept back, and elsewhere nothing but the clean
+end of the process group; `confinement.shortfall` says what.
 """
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import select
@@ -15,7 +26,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +37,14 @@ from pydantic import ValidationError
 
 from pymyx.core.errors import Fault, TreatmentError
 from pymyx.core.models import Failure, Outcome, Success
+from pymyx.core.relay import Relay, Show
 
 SHIM = Path(__file__).parent / "shim" / "shim.py"
-GRACE_S = 3.0  # between SIGTERM and SIGKILL
+GRACE_S = 3.0  # between SIGTERM and SIGKILL; the shim's warden keeps to the same
 LONGEST_STATEMENT = 1_000_000  # bytes of an outcome; the shim's own never come near it
-KEPT = 8_000  # characters of output kept from the head, and from the tail
+MOST_OUTPUT = 1 << 30  # bytes; who prints more is stopped
 HELD = (signal.SIGINT, signal.SIGTERM)
 PASSED = ("PATH", "LANG", "TZ")  # environment variables, beside LC_*
-
-Show = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -45,62 +56,88 @@ class Ending:
         statement: the raw text on its stderr; with no outcome, what the interpreter said instead.
         returncode: its exit code, negative for a signal.
         output: head and tail of what it printed.
+        stopped: why it was stopped, or nothing: `timeout` or `output`.
+        cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
     """
 
     outcome: Success | Failure | None
     statement: str
     returncode: int
     output: str
+    stopped: str
+    cpu_s: float
+    peak_mb: int
 
     @property
     def succeeded(self) -> bool:
         """Whether both proofs of success are there: the outcome that says so, and exit code 0."""
-        return isinstance(self.outcome, Success) and self.returncode == 0
+        return isinstance(self.outcome, Success) and self.returncode == 0 and not self.stopped
 
 
-def run_child(job: dict[str, Any], *, scratch_dir: Path, show: Show, replace: tuple[str, str] = ("", "")) -> Ending:
-    """Run one job (see `shim/shim.py`) in a fresh interpreter, and wait for its end.
+def run_child(
+    job: dict[str, Any],
+    *,
+    scratch_dir: Path,
+    timeout_s: float,
+    env: list[str],
+    keep: int,
+    show: Show,
+    replace: tuple[str, str],
+) -> Ending:
+    """Run one job (see `shim/shim.py`) in a fresh interpreter, and wait for its end, at most `timeout_s` seconds.
 
-    `show` is called with its output, whole lines of text; there and in what is returned, `replace[0]` is
-    replaced by `replace[1]`. Whatever interrupts the wait, the child and its process group are stopped first.
+    It sees a few variables of the environment, and those named in `env`; the descriptor `keep` stays open to its
+    very end. `show` is called with its output, whole lines of text; there and in what is returned,
+    `replace[0]` is replaced by `replace[1]`. Whatever interrupts the wait, all it started is ended first.
 
     Raises:
         TreatmentError: the interpreter cannot be started.
     """
-    with _nameless_file() as stderr:
-        with _start(job, scratch_dir, stderr) as process:
+    with _nameless_file() as stderr, _nameless_file() as report:
+        ours = {"runner": os.getpid(), "sites": _sites(), "report": report.fileno(), "keep": [keep]}
+        with _start({**job, **ours}, scratch_dir, env, stderr, (report.fileno(), keep)) as process:
             assert process.stdout
-            relay = _Relay(process.stdout, show, replace)
+            relay = Relay(process.stdout, show, replace)
             try:
-                _attend(process, relay)
+                stopped = _attend(process, relay, time.monotonic() + timeout_s)
             except BaseException:
                 _stop(process)
                 raise
             finally:
-                _reap(process)
+                peak_mb, cpu_s = _reap(process)
             relay.finish()
-        stderr.seek(0)
-        statement = stderr.read(LONGEST_STATEMENT).decode("utf-8", "replace").replace(*replace)
-    return Ending(_outcome(statement), statement, process.returncode, relay.kept)
+        statement = _content(stderr).replace(*replace)
+        used = _content(report)
+        if used:  # by the warden, who knows better: what it says does not count the runner's own memory
+            peak_mb, cpu_s = json.loads(used)["peak_mb"], json.loads(used)["cpu_s"]
+    return Ending(_outcome(statement), statement, process.returncode, relay.kept, stopped, cpu_s, peak_mb)
 
 
-def _start(job: dict[str, Any], scratch_dir: Path, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    job: dict[str, Any], scratch_dir: Path, env: list[str], stderr: IO[bytes], pass_fds: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
     try:
         with _nameless_file() as stdin:
-            stdin.write(json.dumps({**job, "sites": _sites()}, allow_nan=False).encode())
+            stdin.write(json.dumps(job, allow_nan=False).encode())
             stdin.seek(0)
             return subprocess.Popen(
                 [sys.executable, "-I", "-B", "-X", "faulthandler", "-X", "utf8", str(SHIM)],
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(scratch_dir),
+                pass_fds=pass_fds,
+                env=_environment(scratch_dir, env),
                 cwd=scratch_dir,
                 start_new_session=True,
             )
     except OSError as error:
         name = Path(job["treatment_dir"]).name
         raise TreatmentError(Fault(f"treatment `{name}` did not start: {error}"), treatment=name) from error
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(LONGEST_STATEMENT).decode("utf-8", "replace")
 
 
 def _nameless_file() -> IO[bytes]:
@@ -132,76 +169,24 @@ def _signals_taken() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class _Relay:
-    """Shows what a child prints, whole lines at a time, and keeps its head and tail: bounded, whatever is printed."""
-
-    def __init__(self, pipe: IO[bytes], show: Show, replace: tuple[str, str]) -> None:
-        os.set_blocking(pipe.fileno(), False)
-        self._pipe = pipe
-        self._show = show
-        self._replace = replace
-        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        self._line = ""
-        self._head = ""
-        self._tail = ""
-        self._length = 0
-
-    def read(self) -> bool:
-        """Relay what is there now; False when nothing will ever come again."""
-        try:
-            data = os.read(self._pipe.fileno(), 1 << 16)
-        except BlockingIOError:
-            return True
-        self._feed(self._decode(data))
-        return bool(data)
-
-    def finish(self) -> None:
-        """Relay what the pipe still holds. Who still writes to it is not waited for."""
-        for _ in range(64):
-            self.read()
-        self._feed(self._decode(b"", True))
-        self._pass_on(self._line and self._line + "\n")
-
-    @property
-    def kept(self) -> str:
-        """Head and tail of all that was shown."""
-        left_out = self._length - len(self._head) - len(self._tail)
-        return self._head + (f"\n… ({left_out:,} characters left out) …\n" if left_out else "") + self._tail
-
-    def _feed(self, text: str) -> None:
-        self._line += text
-        end = max(self._line.rfind("\n"), self._line.rfind("\r")) + 1
-        if not end and len(self._line) > KEPT:
-            end = len(self._line)
-        self._pass_on(self._line[:end])
-        self._line = self._line[end:]
-
-    def _pass_on(self, text: str) -> None:
-        if not text:
-            return
-        text = text.replace(*self._replace)
-        self._show(text)
-        self._length += len(text)
-        room = KEPT - len(self._head)
-        self._head += text[:room]
-        self._tail = (self._tail + text[room:])[-KEPT:]
-
-
-def _attend(process: subprocess.Popen[bytes], relay: _Relay) -> None:
-    """Relay the output until the child has ended, and reap it, its process group with it."""
-    assert process.stdout
+def _attend(process: subprocess.Popen[bytes], relay: Relay, deadline: float) -> str:
+    """Relay the output until the child has ended, or is stopped; says why it was stopped."""
     with selectors.DefaultSelector() as selector, _exit_of(process) as ended:
-        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(relay.pipe, selectors.EVENT_READ)
         if ended is not None:
             selector.register(ended, selectors.EVENT_READ)
-        patience = None if ended is not None else 0.02  # no pidfd here: look again and again
+        step = 3600.0 if ended is not None else 0.02  # no pidfd here: look again and again
         while True:
+            left = deadline - time.monotonic()
             with _signals_taken():
-                ready = [key.fileobj for key, _ in selector.select(patience)]
-            if process.stdout in ready and not relay.read():
-                selector.unregister(process.stdout)
+                ready = [key.fileobj for key, _ in selector.select(max(0, min(step, left)))]
+            if relay.pipe in ready and not relay.read():
+                selector.unregister(relay.pipe)
             if ended in ready or (ended is None and process.poll() is not None):
-                return
+                return ""
+            if left <= 0 or relay.length > MOST_OUTPUT:
+                _stop(process)
+                return "timeout" if left <= 0 else "output"
 
 
 @contextmanager
@@ -219,26 +204,34 @@ def _exit_of(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the child and its process group to end, and kill them after the grace period."""
+    """Ask the child to end: on Linux its warden, who sees to all that it started; elsewhere its process group."""
     with suppress(ProcessLookupError), _exit_of(process) as ended:
         os.killpg(process.pid, signal.SIGTERM)
-        if ended is None:
+        if ended is not None:
+            select.select([ended], [], [], GRACE_S + 1)
+        else:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(GRACE_S)
-        else:
-            select.select([ended], [], [], GRACE_S)
 
 
-def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the process group, while the unreaped child keeps its number, then reap the child."""
+def _reap(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Kill what is left of the process group, while the unreaped child keeps its number, then reap the child.
+
+    Returns the highest memory of one process in megabytes, and the seconds of processor.
+    """
+    if process.returncode is not None:
+        return 0, 0.0
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, kilobytes here
+    return usage.ru_maxrss // unit, round(usage.ru_utime + usage.ru_stime, 3)
 
 
-def _environment(scratch_dir: Path) -> dict[str, str]:
+def _environment(scratch_dir: Path, env: list[str]) -> dict[str, str]:
     """The few variables a treatment sees; its HOME and TMPDIR are its own, and gone when it ends."""
-    passed = {key: value for key, value in os.environ.items() if key in PASSED or key.startswith("LC_")}
+    passed = {key: value for key, value in os.environ.items() if key in (*PASSED, *env) or key.startswith("LC_")}
     return {**passed, "HOME": str(scratch_dir), "TMPDIR": str(scratch_dir)}
 
 
@@ -252,3 +245,24 @@ def _outcome(statement: str) -> Success | Failure | None:
         return Outcome.model_validate_json(statement).root
     except ValidationError:
         return None
+
+
+@contextmanager
+def orphans_adopted() -> Iterator[None]:
+    """Be the parent of descendants whose own is gone, and end them; for a process that is a runner and nothing else.
+
+    A warden leaves no orphans, but a treatment that is not confined can kill its warden.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        set_child_subreaper = 36
+        ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            while children := Path("/proc/thread-self/children").read_text(encoding="ascii").split():
+                for pid in map(int, children):
+                    os.kill(pid, signal.SIGKILL)
+                    os.waitpid(pid, 0)

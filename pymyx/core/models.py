@@ -196,7 +196,9 @@ class Failure(Raised):
     """What the child says when the treatment's code could not be loaded, or `run` raised."""
 
     status: Literal["error"]
-    phase: Annotated[Literal["load", "run"], Field(description="whether run.py was being loaded or run")]
+    phase: Annotated[
+        Literal["confine", "load", "run"], Field(description="whether run.py was being confined, loaded or run")
+    ]
     traceback: Annotated[str, Field(description="Python's traceback, from run.py on")]
     chain: Annotated[list[Link], Field(description="the exceptions that led to it, nearest first")]
 

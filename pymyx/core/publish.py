@@ -38,6 +38,12 @@ def state_dir(output_dir: Path) -> Path:
     return real.parent / ".pymyx" / real.name
 
 
+def clear_stages(output_dir: Path) -> None:
+    """Remove the stages that killed runs left; to be called by who holds the lock."""
+    for folder in state_dir(output_dir).glob("stage-*"):
+        _remove(folder)
+
+
 @contextmanager
 def staged(output_dir: Path, shown: str) -> Iterator[Stage]:
     """A new stage for `output_dir`, removed with all it holds in the end.

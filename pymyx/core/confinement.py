@@ -1,0 +1,89 @@
+"""What the kernel is to keep a treatment to: its contract, as paths to read and to write, and no network.
+
+`pymyx/core/shim/kernel.py` carries it out, inside the child; `isolation.py` tells what it protects from.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pymyx.core.errors import Fault, UsageError
+from pymyx.core.models import Treatment
+from pymyx.core.project import Project
+from pymyx.core.publish import Stage
+
+Confine = Literal["require", "auto", "off"]
+
+FULL_ABI = 6  # of Landlock: files, their truncation, TCP, signals (Linux 6.12)
+SINCE = {1: "access to files", 3: "truncation of files", FULL_ABI: "signals to other processes"}
+SHARED_MEMORY = [Path("/dev/shm")]  # noqa: S108  a permission, not a temporary file
+FILTERED = ("x86_64", "aarch64")  # machines that the filter of system calls is written for
+
+
+def rules(
+    project: Project, treatment: Treatment, input_dir: Path, stage: Stage, confine: Confine
+) -> dict[str, Any] | None:
+    """The arguments of `kernel.confine` for one run, or None where nothing is to be confined.
+
+    It may read its input folder (with what links in there point to), its own folder and what `allow.read`
+    names, and write to its stage.
+    """
+    if confine == "off" or sys.platform != "linux":
+        return None
+    allowed = [project.root / path for path in treatment.allow.read]
+    read = [input_dir, *_link_targets(input_dir), project.treatments / treatment.name, *allowed]
+    write = [stage.output_dir, stage.scratch_dir, *(SHARED_MEMORY if treatment.allow.shared_memory else [])]
+    return {
+        "abi": landlock_abi(),
+        "root": str(project.root),
+        "read": [str(path) for path in read],
+        "write": [str(path) for path in write],
+        "network": treatment.allow.network,
+    }
+
+
+def shortfall(confine: Confine) -> str:
+    """What this system cannot keep a treatment from, in words; nothing when it can confine in full, or need not.
+
+    Raises:
+        UsageError: `confine` is none of the three words, or is `require` and the shortfall is not nothing.
+    """
+    if confine not in get_args(Confine):
+        accepted = (f"accepted: {', '.join(get_args(Confine))}",)
+        raise UsageError(Fault(f"confine is `{confine}`", evidence=accepted))
+    if confine == "off":
+        return ""
+    missing = [what for since, what in SINCE.items() if landlock_abi() < since]
+    if not _has_filter():
+        missing.append("network")
+    if not missing:
+        return ""
+    what = f"this system cannot keep treatments from: {', '.join(missing)}"
+    if confine == "require":
+        raise UsageError(Fault(what, hint="run it where Linux is 6.12 or newer, or with --confine auto"))
+    return what
+
+
+@cache
+def landlock_abi() -> int:
+    """The version of Landlock that the kernel offers; 0 for none."""
+    if sys.platform != "linux":
+        return 0
+    import ctypes
+
+    create_ruleset, version = 444, 1
+    return max(0, int(ctypes.CDLL(None).syscall(create_ruleset, None, ctypes.c_size_t(0), version)))
+
+
+def _has_filter() -> bool:
+    known = sys.platform == "linux" and os.uname().machine in FILTERED and sys.maxsize > 2**32
+    return known and os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
+
+
+def _link_targets(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return [Path(entry.path).resolve() for entry in entries if entry.is_symlink()]

@@ -1,0 +1,60 @@
+"""One run at a time on an output folder: a kernel lock, gone with the last process that holds it, even by kill -9."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pymyx.core.errors import BusyError, Fault, UsageError
+from pymyx.core.publish import clear_stages, state_dir
+
+
+@contextmanager
+def locked(output_dir: Path, shown: str) -> Iterator[int]:
+    """Hold the lock of `output_dir`, and clear the stages that a killed run left there; yields its descriptor.
+
+    A child that inherits the descriptor holds the lock too, to its own end. Where the system or the file system
+    knows no such lock, nothing is held.
+
+    Raises:
+        BusyError: another run holds it; says which process, since when.
+        UsageError: the lock file cannot be written.
+    """
+    path = state_dir(output_dir) / "lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        what = f"the output folder `{shown}` cannot be written to: {error.strerror}"
+        hint = "make room, or make its parent folder writable"
+        raise UsageError(Fault(what, str(error.filename), hint=hint)) from error
+    try:
+        if not _taken(descriptor):
+            raise _busy(shown, os.pread(descriptor, 200, 0).decode("ascii", "replace"))
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode(), 0)
+        clear_stages(output_dir)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # no such lock here
+        return True
+    return True
+
+
+def _busy(shown: str, holder: str) -> BusyError:
+    pid, _, since = holder.partition(" ")
+    what = f"another run holds the output folder `{shown}`: process {pid or 'unknown'}, since {since or 'just now'}"
+    return BusyError(Fault(what, notes=("nothing was run",), hint="wait for it to end, or end it"))

@@ -1,0 +1,72 @@
+"""Shows what a child prints while it prints it, and keeps the head and tail of it for the report of a crash."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from collections.abc import Callable
+from typing import IO
+
+KEPT = 8_000  # characters kept from the head, and from the tail
+
+Show = Callable[[str], None]
+
+
+class Relay:
+    """Relays a pipe, whole lines of text at a time; bounded in memory, whatever is printed.
+
+    `length` is the number of bytes read so far. In what is shown, `replace[0]` is replaced by `replace[1]`.
+    """
+
+    def __init__(self, pipe: IO[bytes], show: Show, replace: tuple[str, str]) -> None:
+        os.set_blocking(pipe.fileno(), False)
+        self.pipe = pipe
+        self.length = 0  # bytes read
+        self._show = show
+        self._replace = replace
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._line = ""
+        self._head = ""
+        self._tail = ""
+        self._shown = 0
+
+    def read(self) -> bool:
+        """Relay what is there now; False when nothing will ever come again."""
+        try:
+            data = os.read(self.pipe.fileno(), 1 << 16)
+        except BlockingIOError:
+            return True
+        self.length += len(data)
+        self._feed(self._decode(data))
+        return bool(data)
+
+    def finish(self) -> None:
+        """Relay what the pipe still holds. Who still writes to it is not waited for."""
+        for _ in range(64):
+            self.read()
+        self._feed(self._decode(b"", True))
+        self._pass_on(self._line and self._line + "\n")
+
+    @property
+    def kept(self) -> str:
+        """Head and tail of all that was shown."""
+        left_out = self._shown - len(self._head) - len(self._tail)
+        return self._head + (f"\n… ({left_out:,} characters left out) …\n" if left_out else "") + self._tail
+
+    def _feed(self, text: str) -> None:
+        self._line += text
+        end = max(self._line.rfind("\n"), self._line.rfind("\r")) + 1
+        if not end and len(self._line) > KEPT:
+            end = len(self._line)
+        self._pass_on(self._line[:end])
+        self._line = self._line[end:]
+
+    def _pass_on(self, text: str) -> None:
+        if not text:
+            return
+        text = text.replace(*self._replace)
+        self._show(text)
+        self._shown += len(text)
+        room = KEPT - len(self._head)
+        self._head += text[:room]
+        self._tail = (self._tail + text[room:])[-KEPT:]

@@ -1,0 +1,132 @@
+"""The kernel's part of the shim: Landlock, seccomp, prctl and limits, by ctypes. Runs inside the child; Linux only.
+
+Landlock keeps a process, and all it will ever start, to the files it was granted, from TCP and from
+signalling others; a seccomp filter denies it sockets of every other kind. Neither can be undone.
+Numbers are those of the kernel's headers (linux/landlock.h, seccomp.h, filter.h, prctl.h); the system calls
+of Landlock have the same number on every architecture.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import sys
+
+PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
+LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+MAKE_CHAR, MAKE_BLOCK = 1 << 6, 1 << 11
+TRUNCATE, IOCTL_DEV = 1 << 14, 1 << 15
+RIGHTS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
+ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+TCP = 0b11  # bind, connect
+SCOPES = 0b11  # abstract unix sockets, signals
+
+READ = EXECUTE | READ_FILE | READ_DIR
+WRITE = ~(MAKE_CHAR | MAKE_BLOCK | IOCTL_DEV)  # no devices: who is root could reach the disk through one
+
+# what Python, pandas and pyarrow read beside their own folders
+SYSTEM = (
+    *(f"{prefix}/{part}" for prefix in ("", "/usr", "/usr/local") for part in ("bin", "sbin", "lib", "lib32", "lib64")),
+    *("/usr/libexec", "/usr/share", "/usr/local/share"),
+    *(f"/etc/{name}" for name in ("alternatives", "group", "ld.so.cache", "localtime", "mime.types", "nsswitch.conf")),
+    *("/etc/passwd", "/etc/ssl", "/etc/timezone", "/dev/random", "/dev/urandom", "/dev/zero"),
+    *("/proc/cpuinfo", "/proc/filesystems", "/proc/meminfo", "/proc/self", "/proc/stat"),
+    *("/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu"),
+)
+NETWORK = tuple(f"/etc/{name}" for name in ("resolv.conf", "hosts", "host.conf", "gai.conf", "services", "protocols"))
+
+# AUDIT_ARCH, number of socket(), first number of another calling convention
+MACHINES = {"x86_64": (0xC000003E, 41, 0x40000000), "aarch64": (0xC00000B7, 198, 0xFFFFFFFF)}
+IO_URING_SETUP = 425
+EACCES = 13
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, value: int) -> None:
+    """Set one property of this process."""
+    call(libc.prctl, option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+def call(function: object, *arguments: object) -> int:
+    """Call a function of libc; raises OSError when it says -1."""
+    result: int = function(*arguments)  # type: ignore[operator]
+    if result == -1:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+def confine(*, abi: int, root: str, read: list[str], write: list[str], network: bool, code: list[str]) -> None:
+    """Keep this process, and all it starts, to the `read` and `write` paths; no network unless `network`.
+
+    `abi` is the version of Landlock to use, 0 for none; `root` is the project's. What Python needs, and `code`, can be
+    read too. A path that is not there grants nothing.
+    """
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    if abi:
+        restrict_files(abi, [*read, *code, *python_paths(root), *SYSTEM, *(NETWORK if network else [])], write, network)
+    if not network and os.uname().machine in MACHINES:
+        deny_sockets(*MACHINES[os.uname().machine])
+
+
+def python_paths(root: str) -> list[str]:
+    """What this interpreter and its installed packages consist of.
+
+    A folder of sys.path that holds the project (an editable install's) is granted by its packages, not as a whole.
+    """
+    prefixes = (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)
+    parts = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")
+    paths = [os.path.join(prefix, part) for prefix in prefixes for part in parts]
+    for entry in sys.path:
+        if not f"{root}/".startswith(f"{entry.rstrip('/')}/"):
+            paths.append(entry)
+        elif os.path.isdir(entry):
+            inside = [os.path.join(entry, name) for name in os.listdir(entry)]
+            paths += [path for path in inside if path.endswith(".py") or os.path.exists(f"{path}/__init__.py")]
+    return paths
+
+
+def restrict_files(abi: int, read: list[str], write: list[str], network: bool) -> None:
+    """Enter a Landlock domain."""
+    handled = RIGHTS_BY_ABI[min(abi, 5)]
+    attributes = struct.pack("=QQQ", handled, 0 if network else TCP, SCOPES)[: 8 if abi < 4 else 16 if abi < 6 else 24]
+    ruleset = call(libc.syscall, LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+    for path in dict.fromkeys(read):
+        grant(ruleset, path, READ & handled)
+    for path in (*write, "/dev/null"):
+        grant(ruleset, path, (READ | WRITE) & handled)
+    call(libc.syscall, LANDLOCK_RESTRICT_SELF, ruleset, 0)
+    os.close(ruleset)
+
+
+def grant(ruleset: int, path: str, rights: int) -> None:
+    """Add a rule for all that is at or below `path`."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    if not os.path.isdir(path):
+        rights &= ON_FILES
+    call(libc.syscall, LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", rights, descriptor), 0)
+    os.close(descriptor)
+
+
+def deny_sockets(machine: int, socket: int, foreign: int) -> None:
+    """Install a filter of system calls: socket() and io_uring are refused, and other calling conventions."""
+    load, equal, at_least, end = 0x20, 0x15, 0x35, 0x06
+    program = [
+        (load, 0, 0, 4),  # the architecture
+        (equal, 0, 5, machine),
+        (load, 0, 0, 0),  # the number of the call
+        (at_least, 3, 0, foreign),
+        (equal, 2, 0, socket),
+        (equal, 1, 0, IO_URING_SETUP),
+        (end, 0, 0, 0x7FFF0000),  # allow
+        (end, 0, 0, 0x00050000 | EACCES),
+    ]
+    instructions = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
+    header = struct.pack("@HP", len(program), ctypes.addressof(instructions))
+    call(libc.prctl, PR_SET_SECCOMP, 2, header, 0, 0)

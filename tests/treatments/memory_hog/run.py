@@ -1,0 +1,6 @@
+"""Takes 3 GB of memory."""
+
+def run(input_dir, output_dir, params):
+    open(output_dir + "/half.parquet", "w").close()
+    kept = [bytearray(100_000_000) for _ in range(30)]
+    assert kept
