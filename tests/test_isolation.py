@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -335,8 +337,8 @@ def test_interrupts(published: SmallProject, name: str, signum: int, code: int, 
     assert snapshot(published.output) == before
 
 
-def test_many_at_once_from_threads(project: SmallProject) -> None:
-    """Runs from several threads do not disturb each other, and leave no descriptor and no zombie."""
+def test_a_hundred_at_once_from_threads(project: SmallProject) -> None:
+    """Runs from many threads do not disturb each other, and leave no descriptor and no zombie."""
     project.treatment(
         "write",
         "def run(input_dir, output_dir, params):\n    open(f'{output_dir}/{params[\"n\"]}', 'w').close()\n",
@@ -349,15 +351,15 @@ def test_many_at_once_from_threads(project: SmallProject) -> None:
     def one(number: int) -> None:
         done.extend(run_treatment("write", "data/in", f"data/out{number}", {"n": number}).files)
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(20)]
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(100)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(done, key=int) == [str(number) for number in range(20)]
+    assert sorted(done, key=int) == [str(number) for number in range(100)]
     assert len(os.listdir("/proc/self/fd")) == before
     assert processes_of(project.root) == []
-    assert len(project.events) == 42
+    assert len(project.events) == 202
 
 
 def test_interpreter_that_is_none(published: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,12 +382,12 @@ def test_interpreter_that_is_none(published: SmallProject, monkeypatch: pytest.M
 def test_shim_stands_alone() -> None:
     """What is in the shim's folder imports the standard library only, and nothing of PyMyx imports it."""
     inside = {path.stem for path in SHIM.parent.glob("*.py")}
-    assert inside == {"shim", "kernel", "describe"}
+    assert inside == {"shim", "warden", "kernel", "describe"}
     for path in (REPO / "pymyx").rglob("*.py"):
         tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         imported = {name for node in tree for name in _imported(node)}
         if path.parent == SHIM.parent:
-            assert imported - {"run"} <= sys.stdlib_module_names
+            assert imported - {"run", "kernel"} <= sys.stdlib_module_names
         else:
             assert not imported & inside
             assert "pymyx.core.shim" not in path.read_text(encoding="utf-8")
@@ -395,3 +397,178 @@ def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom):
         return [(node.module or "").partition(".")[0]]
     return [alias.name.partition(".")[0] for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+TIMED_OUT = ["loops", "loops_in_c", "ignores_sigterm", "stops_itself", "forks_and_sleeps"]
+
+
+@pytest.mark.parametrize("name", TIMED_OUT)
+def test_timeout(published: SmallProject, name: str) -> None:
+    """At its time limit a treatment is ended, SIGTERM, three seconds, SIGKILL, with all it started."""
+    published.misbehaving(name)
+    before = snapshot(published.output)
+    started = time.monotonic()
+    done = published.run(name, "--timeout-s", "0.7")
+    assert time.monotonic() - started < 0.7 + 4 + 1  # one second for the command line itself
+    told = without_usage(done.stderr.removeprefix("asleep\n"))
+    seconds = told.partition(" s: ")[0].rpartition(" ")[2]
+    assert told == (
+        f"error: treatment `{name}` was stopped after {seconds} s: its time was up\n{UNCHANGED}"
+        f"hint: give it more: limits.timeout_s in treatments/{name}/treatment.json, or --timeout-s, the stricter counts\n"
+    )
+    assert 0.7 <= float(seconds) <= 4.7
+    assert (done.returncode, published.statuses) == (1, [f"{name} start", f"{name} error"])
+    assert snapshot(published.output) == before
+
+
+def test_the_stricter_limit_counts(project: SmallProject) -> None:
+    """A limit of treatment.json is not widened from outside, and can be narrowed."""
+    project.treatment(
+        "naps", "import time\ndef run(input_dir, output_dir, params):\n    time.sleep(0.9)\n", limits={"timeout_s": 0.3}
+    )
+    with pytest.raises(TreatmentError, match="its time was up"):
+        run_treatment("naps", "data/in", "data/out", timeout_s=60)
+    project.treatment(
+        "naps", "import time\ndef run(input_dir, output_dir, params):\n    time.sleep(0.9)\n", limits={"timeout_s": 60}
+    )
+    with pytest.raises(TreatmentError, match="its time was up"):
+        run_treatment("naps", "data/in", "data/out", timeout_s=0.3)
+    run_treatment("naps", "data/in", "data/out")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--timeout-s", "0", "timeout_s is 0\n  accepted: seconds, more than 0\n"),
+        ("--timeout-s", "nan", "timeout_s is nan\n  accepted: seconds, more than 0\n"),
+        ("--memory-mb", "511", "memory_mb is 511\n  accepted: megabytes, at least 512\nnote: pyarrow hangs below\n"),
+    ],
+)
+def test_limits_that_cannot_be(project: SmallProject, option: str, value: str, message: str) -> None:
+    """They are refused before anything runs."""
+    project.treatment("nothing")
+    done = project.run("nothing", option, value)
+    assert (done.returncode, done.stderr, project.events) == (2, f"error: {message}", [])
+
+
+def test_memory_limit(published: SmallProject) -> None:
+    """Who wants more than its limit gets a MemoryError; pandas and pyarrow fit into the least limit there is."""
+    published.misbehaving("memory_hog")
+    done = published.run("memory_hog", "--memory-mb", "2000")
+    assert done.stderr.startswith(
+        "error: treatment `memory_hog` failed: MemoryError\n  at treatments/memory_hog/run.py:7"
+    )
+    assert done.stderr.endswith(f"note: its limit is 2000 MB of data (memory_mb)\n{UNCHANGED}")
+    published.misbehaving("works_hard")
+    assert published.run("works_hard", "--memory-mb", "512").returncode == 0
+
+
+def test_usage_is_told(project: SmallProject) -> None:
+    """Processor and peak memory are those of the treatment and what it started, not of the runner."""
+    code = (
+        "import subprocess, sys\ndef run(input_dir, output_dir, params):\n    kept = b'x' * 300_000_000\n"
+        "    subprocess.run([sys.executable, '-c', 'sum(range(20_000_000))'], check=True)\n"
+    )
+    project.treatment("uses", code)
+    project.treatment("nothing")
+    result = run_treatment("uses", "data/in", "data/out")
+    assert 290 < result.peak_mb < 400
+    assert 0.1 < result.cpu_s < 30
+    kept = b"x" * 300_000_000
+    assert run_treatment("nothing", "data/in", "data/out").peak_mb < 100
+    del kept
+    assert "MB)" in project.run("uses").stdout
+
+
+def test_endless_output(published: SmallProject) -> None:
+    """Who prints without end is stopped at 1 GiB, and told so."""
+    published.misbehaving("prints_for_ever")
+    shown = 0
+
+    def show(text: str) -> None:
+        nonlocal shown
+        shown += len(text)
+
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("prints_for_ever", "data/in", "data/out", show=show)
+    assert re.fullmatch(
+        r"treatment `prints_for_ever` was stopped after \d+\.\d s: it printed more than 1 GiB",
+        caught.value.faults[0].what,
+    )
+    assert 1 << 30 < shown < (1 << 30) + 10_000_000
+
+
+def test_nothing_is_left_running(project: SmallProject) -> None:
+    """Children, sessions of their own, daemons: all end with the treatment, and the run does not wait for them."""
+    project.misbehaving("leaves_processes")
+    started = time.monotonic()
+    result = run_treatment("leaves_processes", "data/in", "data/out")
+    assert time.monotonic() - started < 5
+    assert result.files == ("done.parquet",)
+    assert processes_of(project.root) == []
+
+
+def test_nothing_is_left_running_after_a_crash(project: SmallProject) -> None:
+    """The same when the treatment itself is killed."""
+    project.misbehaving("leaves_processes_and_dies")
+    with pytest.raises(TreatmentError, match="SIGKILL"):
+        run_treatment("leaves_processes_and_dies", "data/in", "data/out")
+    assert processes_of(project.root) == []
+
+
+def test_runner_killed(published: SmallProject) -> None:
+    """kill -9 of the runner: within a second nothing of the treatment runs; the next start clears the stage."""
+    published.misbehaving("forks_and_sleeps")
+    before = snapshot(published.output)
+    argv = published.argv("runner", "--treatment", "forks_and_sleeps", "--input", "data/in", "--output", "data/out")
+    with subprocess.Popen(
+        argv, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as runner:
+        assert runner.stderr
+        assert runner.stderr.readline() == "asleep\n"
+        assert len(processes_of(published.root)) >= 5  # runner, warden, treatment, and what it started
+        runner.kill()
+    deadline = time.monotonic() + 1
+    while processes_of(published.root) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert processes_of(published.root) == []
+    assert len(published.stages) == 1
+    assert snapshot(published.output) == before
+    published.treatment("nothing")
+    assert published.run("nothing").returncode == 0
+    assert published.stages == []
+
+
+def test_warden_is_told_to_end(published: SmallProject) -> None:
+    """SIGTERM to the warden from elsewhere ends the treatment, and is told as what it is."""
+    published.misbehaving("sleeps")
+    argv = published.argv("runner", "--treatment", "sleeps", "--input", "data/in", "--output", "data/out")
+    with subprocess.Popen(
+        argv, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as runner:
+        assert runner.stderr
+        assert runner.stderr.readline() == "asleep\n"
+        [warden] = Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text(encoding="ascii").split()
+        os.kill(int(warden), signal.SIGTERM)
+        _, told = runner.communicate(timeout=20)
+    assert "crashed after" in told
+    assert "SIGTERM (terminated)" in told
+    assert runner.returncode == 1
+
+
+def test_clock_jumps(project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Durations are told by a clock that nobody sets."""
+    project.treatment("nothing")
+    jumping = iter(range(0, -1_000_000, -1_000))
+    monkeypatch.setattr("time.time", lambda: float(next(jumping)))
+    assert 0 < run_treatment("nothing", "data/in", "data/out").duration_ms < 60_000
+
+
+def test_ignored_sigchld(project: SmallProject) -> None:
+    """A shell that ignores SIGCHLD does not hide how a child ended."""
+    project.misbehaving("exit_3")
+    argv = project.argv("runner", "--treatment", "exit_3", "--input", "data/in", "--output", "data/out")
+    script = f"import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv({argv[0]!r}, {argv!r})"
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert "ended before run() returned (exit code 3)" in done.stderr

@@ -98,6 +98,8 @@ def test_own_helpers_are_imported_and_never_shadowed(project: SmallProject) -> N
         (folder / f"{name}.py").write_text("MINE = True\n", encoding="utf-8")
     for name in ("json", "os", "signal", "traceback"):
         (folder / f"{name}.py").write_text("raise RuntimeError('the standard library comes first')\n", encoding="utf-8")
+    (folder / "pandas.py").write_text("MINE = True\n", encoding="utf-8")
+    (folder / "run.py").write_text(f"import pandas\nassert pandas.MINE\n{code}", encoding="utf-8")
     run_treatment("helped", "data/in", "data/out")
     assert not (folder / "__pycache__").exists()
 

@@ -39,7 +39,7 @@ def rules(
     write = [stage.output_dir, stage.scratch_dir, *(SHARED_MEMORY if treatment.allow.shared_memory else [])]
     return {
         "abi": landlock_abi(),
-        "root": str(project.root),
+        "root": str(project.root.resolve()),
         "read": [str(path) for path in read],
         "write": [str(path) for path in write],
         "network": treatment.allow.network,

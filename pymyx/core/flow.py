@@ -5,6 +5,11 @@ python -m pymyx.core.flow --help
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first of all: cli imports this module again, by its own name
+    from pymyx.cli import main
+
+    main("flow")
+
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -78,9 +83,3 @@ def _stopped(flow: str, number: int, treatments: list[str], error: PymyxError) -
     return FlowStopped(
         fault, flow=flow, step=number, done=done, failed=failed, not_run=not_run, exit_code=error.exit_code
     )
-
-
-if __name__ == "__main__":
-    from pymyx.cli import main
-
-    main("flow")

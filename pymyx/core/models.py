@@ -50,7 +50,9 @@ def _absent_is_not_null(schema: dict[str, Any]) -> None:
 class Contract(BaseModel):
     """What all parts of a contract share: unknown keys are errors and no value is converted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=_absent_is_not_null)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, defer_build=True, json_schema_extra=_absent_is_not_null
+    )
 
 
 class Input(Contract):

@@ -42,8 +42,11 @@ class Relay:
 
     def finish(self) -> None:
         """Relay what the pipe still holds. Who still writes to it is not waited for."""
-        for _ in range(64):
+        for _ in range(64):  # of 64 kB: more than a pipe holds
+            before = self.length
             self.read()
+            if self.length == before:
+                break
         self._feed(self._decode(b"", True))
         self._pass_on(self._line and self._line + "\n")
 

@@ -5,6 +5,11 @@ python -m pymyx.core.runner --help
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first of all: cli imports this module again, by its own name
+    from pymyx.cli import main
+
+    main("runner")
+
 import os
 import time
 from collections.abc import Callable
@@ -188,9 +193,3 @@ def _log_error(log: Callable[..., None], error: BaseException, duration_ms: int)
     except PymyxError as unlogged:
         if isinstance(error, PymyxError):
             error.faults += unlogged.faults
-
-
-if __name__ == "__main__":
-    from pymyx.cli import main
-
-    main("runner")

@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # first of all: cli imports this module again, by its own name
+    from pymyx.cli import main
+
+    main("validator")
+
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -231,9 +236,3 @@ def _schema_faults(project: Project, file: Path, known: set[str]) -> list[Fault]
     validator = jsonschema.Draft202012Validator(schema.value if schema else json_schema(model))
     problems = [(place(shown, tuple(one.absolute_path)), one.message) for one in validator.iter_errors(document.value)]
     return [Fault(f"breaks schemas/{name}: {text[:200]}", where) for where, text in problems if where not in known]
-
-
-if __name__ == "__main__":
-    from pymyx.cli import main
-
-    main("validator")

@@ -100,7 +100,8 @@ def _mending(project: Project, name: str, job: dict[str, Any], failure: Failure)
     refused = re.search(r"""(?:Permission denied|Failed to open).*?['"](/[^'"]+)['"]""", told)
     if "PermissionError" not in types or not refused:
         return "", ""
-    if any(Path(refused[1]).is_relative_to(path) for path in job["confine"]["read"]):
+    readable = any(Path(refused[1]).is_relative_to(path) for path in job["confine"]["read"])
+    if readable or not os.path.lexists(refused[1]):
         return "a treatment writes to output_dir only; what it reads is never changed", ""
     note = "a treatment reads its input folder and its own, and writes to output_dir only"
     return note, _grant(name, f'"read": ["{project.shown(Path(refused[1]))}"]')

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
 import sys
 
@@ -62,12 +63,14 @@ def call(function: object, *arguments: object) -> int:
 def confine(*, abi: int, root: str, read: list[str], write: list[str], network: bool, code: list[str]) -> None:
     """Keep this process, and all it starts, to the `read` and `write` paths; no network unless `network`.
 
-    `abi` is the version of Landlock to use, 0 for none; `root` is the project's. What Python needs, and `code`, can be
-    read too. A path that is not there grants nothing.
+    `abi` is the version of Landlock to use, 0 for none; `root` is the project's, links followed. What Python
+    needs, and `code`, can be read too. A path that is not there grants nothing.
     """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     if abi:
-        restrict_files(abi, [*read, *code, *python_paths(root), *SYSTEM, *(NETWORK if network else [])], write, network)
+        readable = [*read, *code, *python_paths(root), *SYSTEM, *(NETWORK if network else ())]
+        searched = [entry for entry in sys.path if holds(entry, root)]
+        restrict_files(abi, readable, searched, write, network)
     if not network and os.uname().machine in MACHINES:
         deny_sockets(*MACHINES[os.uname().machine])
 
@@ -75,13 +78,14 @@ def confine(*, abi: int, root: str, read: list[str], write: list[str], network: 
 def python_paths(root: str) -> list[str]:
     """What this interpreter and its installed packages consist of.
 
-    A folder of sys.path that holds the project (an editable install's) is granted by its packages, not as a whole.
+    A folder of sys.path that holds the project (an editable install's) is granted by its packages, not as a whole;
+    to find them there, Python has to list it.
     """
     prefixes = (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix)
     parts = ("bin", "lib", "lib64", "include", "share", "pyvenv.cfg")
     paths = [os.path.join(prefix, part) for prefix in prefixes for part in parts]
     for entry in sys.path:
-        if not f"{root}/".startswith(f"{entry.rstrip('/')}/"):
+        if not holds(entry, root):
             paths.append(entry)
         elif os.path.isdir(entry):
             inside = [os.path.join(entry, name) for name in os.listdir(entry)]
@@ -89,13 +93,20 @@ def python_paths(root: str) -> list[str]:
     return paths
 
 
-def restrict_files(abi: int, read: list[str], write: list[str], network: bool) -> None:
-    """Enter a Landlock domain."""
+def holds(folder: str, path: str) -> bool:
+    """Whether `path`, its links followed, is `folder` or lies in it."""
+    return f"{path}/".startswith(f"{os.path.realpath(folder).rstrip('/')}/")
+
+
+def restrict_files(abi: int, read: list[str], listed: list[str], write: list[str], network: bool) -> None:
+    """Enter a Landlock domain: paths that can be read, whose names can be listed, that can be written."""
     handled = RIGHTS_BY_ABI[min(abi, 5)]
     attributes = struct.pack("=QQQ", handled, 0 if network else TCP, SCOPES)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     ruleset = call(libc.syscall, LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     for path in dict.fromkeys(read):
         grant(ruleset, path, READ & handled)
+    for path in listed:
+        grant(ruleset, path, READ_DIR)
     for path in (*write, "/dev/null"):
         grant(ruleset, path, (READ | WRITE) & handled)
     call(libc.syscall, LANDLOCK_RESTRICT_SELF, ruleset, 0)
@@ -108,9 +119,10 @@ def grant(ruleset: int, path: str, rights: int) -> None:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
-    if not os.path.isdir(path):
+    if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
         rights &= ON_FILES
-    call(libc.syscall, LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", rights, descriptor), 0)
+    if rights:
+        call(libc.syscall, LANDLOCK_ADD_RULE, ruleset, 1, struct.pack("=Qi", rights, descriptor), 0)
     os.close(descriptor)
 
 

@@ -18,9 +18,8 @@ The protocol, all of it:
 
 Success is stated, never inferred: a child that ends without an outcome has failed, whatever its exit code.
 
-On Linux the shim forks once, before anything heavy is imported. The parent becomes the warden: everything the
-treatment starts, however detached, ends up its child; when the treatment has ended it kills what is left, and then
-ends as the treatment ended, by the same signal or exit code. The child is confined, then runs the treatment.
+On Linux the shim forks once, before anything heavy is imported. The parent becomes the warden (warden.py); the child
+is confined (kernel.py), then runs the treatment; what it raises is put into words by describe.py.
 
 The treatment's imports are looked up in the standard library, then beside its run.py, then among the
 installed packages; nothing of PyMyx is on the way. Its stdin is empty. When `run` has returned the
@@ -29,23 +28,22 @@ process ends at once: exit handlers are not run and threads are not waited for.
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
-import time
 import warnings
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without the cost of importing it
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from types import ModuleType
-    from typing import Any, NoReturn
+    from typing import Any
 
     Run = Callable[[str, str, dict[str, Any]], None]
+else:
+    import _signal as signal  # without `enum`, which `signal` imports: 4 of the 25 ms that an empty treatment takes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-GRACE_S = 3.0  # between SIGTERM and SIGKILL
 
 
 def main() -> None:
@@ -53,130 +51,53 @@ def main() -> None:
     outcome = os.dup(2)
     os.dup2(1, 2)
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # always text
-    with open(0, "rb", closefd=False) as stdin:
-        job = json.load(stdin)
+    with open(0, encoding="utf-8", closefd=False) as stdin:
+        job = from_json(stdin.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started the runner may have ignored it
-    if sys.platform == "linux":
-        leave_warden_behind(job)
+    kernel = sibling("warden").leave_behind(job) if sys.platform == "linux" else None
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     warnings.formatwarning = format_warning
-    end(outcome, execute(job))
+    end(outcome, execute(job, kernel))
+
+
+def from_json(text: str) -> Any:
+    """`json.loads` without importing `json`, which imports `re`: 6 ms; its scanner is in C and needs neither."""
+    try:
+        from _json import make_scanner
+    except ImportError:  # another Python than CPython
+        from json import loads
+
+        return loads(text)
+
+    class Settings:
+        strict, object_hook, object_pairs_hook = True, None, None
+        parse_float, parse_int, parse_constant = float, int, None
+
+    return make_scanner(Settings)(text, 0)[0]  # type: ignore[arg-type]  # any object with these attributes will do
 
 
 def sibling(name: str) -> ModuleType:
-    """A module beside this file, not left where a treatment's own module of that name would be looked for."""
+    """A module beside this file, compiled once, and not left where a treatment's own of that name is looked for."""
     sys.path.insert(0, HERE)
+    sys.dont_write_bytecode = False
     try:
-        module = __import__(name)
+        return __import__(name)
     finally:
+        sys.dont_write_bytecode = True
         sys.path.remove(HERE)
-    del sys.modules[name]
-    return module
+        for own in ("warden", "kernel", "describe"):
+            sys.modules.pop(own, None)
 
 
-def leave_warden_behind(job: dict[str, Any]) -> None:
-    """Fork: the parent stays behind as the warden of what comes; only the child returns."""
-    kernel = sibling("kernel")
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT, signal.SIGCHLD])
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    follow(kernel, job["runner"], signal.SIGTERM)
-    warden = os.getpid()
-    child = os.fork()
-    if child:
-        guard(child, job["runner"], job["report"])
-    os.setsid()  # its process group is its own: what it does to it does not reach the warden
-    follow(kernel, warden, signal.SIGKILL)
-    for descriptor in (job["report"], *job["keep"]):
-        os.close(descriptor)
-
-
-def follow(kernel: ModuleType, parent: int, signum: int) -> None:
-    """Get a signal when the parent ends; end now if it has ended already."""
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, signum)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def guard(child: int, runner: int, report: int) -> NoReturn:
-    """Be the warden: wait for the child, or for the word to end it; leave no process behind; end as it ended."""
-    used = [0.0, 0]
-    status, deadline = None, float("inf")
-    while status is None:
-        woken = signal.sigtimedwait([signal.SIGTERM, signal.SIGCHLD], max(0, min(3600, deadline - time.monotonic())))
-        if time.monotonic() >= deadline or (woken and os.getppid() != runner):
-            kill(child, signal.SIGKILL)
-            deadline = float("inf")
-        elif woken and woken.si_signo == signal.SIGTERM:
-            kill(child, signal.SIGTERM)
-            deadline = time.monotonic() + GRACE_S
-        status = reap_until(child, used)
-    sweep(used)
-    os.write(report, json.dumps({"cpu_s": round(used[0], 3), "peak_mb": round(used[1] / 1024)}).encode())
-    if os.WIFSIGNALED(status):
-        import faulthandler
-
-        faulthandler.disable()  # the treatment's own has spoken
-        if os.WTERMSIG(status) != signal.SIGKILL:
-            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [os.WTERMSIG(status)])
-        os.kill(os.getpid(), os.WTERMSIG(status))
-    os._exit(os.waitstatus_to_exitcode(status))
-
-
-def kill(child: int, signum: int) -> None:
-    """Signal the treatment and its process group."""
-    os.kill(child, signum)
-    try:
-        os.killpg(child, signum)
-    except (ProcessLookupError, PermissionError):  # it has not made its own yet
-        return
-
-
-def reap_until(child: int, used: list[float]) -> int | None:
-    """Reap whatever has ended; the status of the child if it is among it."""
-    while True:
-        try:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return None
-        if not pid:
-            return None
-        count(usage, used)
-        if pid == child:
-            return status
-
-
-def sweep(used: list[float]) -> None:
-    """Kill and reap every descendant; the orphans of those that die become our children in turn."""
-    while True:
-        try:
-            with open("/proc/thread-self/children", encoding="ascii") as file:
-                children = [int(word) for word in file.read().split()]
-        except OSError:  # this kernel does not tell
-            return
-        if not children:
-            return
-        for pid in children:
-            os.kill(pid, signal.SIGKILL)
-        for pid in children:
-            count(os.wait4(pid, 0)[2], used)
-
-
-def count(usage: Any, used: list[float]) -> None:
-    """Add what a process used: seconds of processor, and the peak of its memory in kB if that is the highest."""
-    used[0] += usage.ru_utime + usage.ru_stime
-    used[1] = max(used[1], usage.ru_maxrss)
-
-
-def execute(job: dict[str, Any]) -> dict[str, Any]:
-    """Run the treatment and say how it ended, as an outcome."""
+def execute(job: dict[str, Any], kernel: ModuleType | None) -> dict[str, Any] | None:
+    """Run the treatment; the error outcome if it fails."""
     phase = "confine"
     try:
         sys.path += [folder for folder in job["sites"] if folder not in sys.path]
         limit(job["memory_mb"])
-        if job["confine"]:
-            sibling("kernel").confine(**job["confine"], code=[HERE])
+        if kernel and job["confine"]:
+            kernel.confine(**job["confine"], code=[HERE])
         phase = "load"
         run = load(job["treatment_dir"])
         phase = "run"
@@ -184,7 +105,7 @@ def execute(job: dict[str, Any]) -> dict[str, Any]:
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: run() has not returned
         outcome: dict[str, Any] = sibling("describe").describe(error, phase, job["treatment_dir"])
         return outcome
-    return {"status": "success"}
+    return None
 
 
 def limit(memory_mb: int | None) -> None:
@@ -218,8 +139,15 @@ def format_warning(
     return f"warning: {category.__name__}: {message} ({filename}:{lineno})\n"
 
 
-def end(outcome: int, statement: dict[str, Any]) -> None:
-    """State the outcome and end the process; without a whole statement the exit code says failure too."""
+def as_json(statement: dict[str, Any]) -> bytes:
+    """A statement on a line of its own."""
+    import json
+
+    return b"\n" + json.dumps(statement).encode() + b"\n"
+
+
+def end(outcome: int, statement: dict[str, Any] | None) -> None:
+    """State the outcome (None: success) and end; without a whole statement the exit code says failure too."""
     code = 1
     try:
         for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
@@ -227,10 +155,10 @@ def end(outcome: int, statement: dict[str, Any]) -> None:
                 stream.flush()  # type: ignore[union-attr]  # None is one of the things it may have become
             except Exception:  # noqa: S112  what the treatment did to its own streams is no reason to fail
                 continue
-        rest = b"\n" + json.dumps(statement).encode() + b"\n"
+        rest = b'\n{"status": "success"}\n' if statement is None else as_json(statement)
         while rest:
             rest = rest[os.write(outcome, rest) :]
-        code = 0 if statement["status"] == "success" else 1
+        code = 0 if statement is None else 1
     finally:
         os._exit(code)
 

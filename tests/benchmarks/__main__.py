@@ -1,0 +1,14 @@
+"""Runs one benchmark: python -m tests.benchmarks executor [--help]."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.benchmarks import executor
+
+BENCHMARKS = {"executor": executor.main}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in BENCHMARKS:
+        sys.exit(f"usage: python -m tests.benchmarks {{{','.join(BENCHMARKS)}}} [options]")
+    BENCHMARKS[sys.argv[1]](sys.argv[2:])

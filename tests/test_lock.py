@@ -1,0 +1,101 @@
+"""Two runs on one output folder: the second says who holds it, since when, and does nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from pymyx.core.errors import BusyError
+from pymyx.core.flow import run_flow
+from pymyx.core.runner import run_treatment
+
+from .conftest import REPO, SmallProject
+
+
+@pytest.fixture
+def busy(project: SmallProject) -> Iterator[subprocess.Popen[str]]:
+    """A runner that is at work on `data/out`."""
+    project.misbehaving("sleeps")
+    project.treatment("double")
+    argv = project.argv("runner", "--treatment", "sleeps", "--input", "data/in", "--output", "data/out")
+    with subprocess.Popen(
+        argv, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as runner:
+        assert runner.stderr
+        assert runner.stderr.readline() == "asleep\n"
+        yield runner
+        runner.terminate()
+        runner.communicate(timeout=20)
+
+
+def test_the_second_run(project: SmallProject, busy: subprocess.Popen[str]) -> None:
+    """It exits 75, names the process and the time, and logs nothing."""
+    done = project.run("double")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert re.fullmatch(
+        rf"error: another run holds the output folder `data/out`: process {busy.pid}, since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n"
+        "note: nothing was run\nhint: wait for it to end, or end it\n",
+        done.stderr,
+    )
+    assert project.statuses == ["sleeps start"]
+    busy.terminate()
+    busy.communicate(timeout=20)
+    assert project.run("double").returncode == 0
+
+
+def test_other_folders_are_free(project: SmallProject, busy: subprocess.Popen[str]) -> None:
+    """The lock is that of one output folder; by whatever way it is named."""
+    assert busy.poll() is None
+    run_treatment("double", "data/in", "data/other")
+    (project.root / "data" / "link").symlink_to("out")
+    project.output.mkdir()
+    with pytest.raises(BusyError):
+        run_treatment("double", "data/in", "data/link")
+
+
+def test_a_flow_takes_all_its_locks_first(project: SmallProject, busy: subprocess.Popen[str]) -> None:
+    """A folder that is held keeps even the first step from running."""
+    assert busy.poll() is None
+    project.flow(
+        {"treatment": "double", "input": "in", "output": "a"}, {"treatment": "double", "input": "a", "output": "out"}
+    )
+    done = project.cli("flow", "--flow", "chain")
+    assert (done.returncode, done.stdout) == (75, "")
+    assert "another run holds the output folder `data/out`" in done.stderr
+    assert project.statuses == ["sleeps start"]
+    assert not (project.root / "data" / "a").exists()
+
+
+def test_locks_are_let_go(project: SmallProject) -> None:
+    """After a run, failed or not, the folder is free, within the same process too."""
+    project.treatment("double")
+    project.misbehaving("raises")
+    project.flow({"treatment": "double", "input": "in", "output": "out"})
+    assert project.run("raises").returncode == 1
+    run_flow("chain")
+    run_treatment("double", "data/in", "data/out")
+    run_flow("chain")
+
+
+def test_a_treatment_cannot_free_the_lock(project: SmallProject) -> None:
+    """The lock's descriptor never reaches the treatment, nor can it open the lock file."""
+    code = (
+        "import fcntl, os\ndef run(input_dir, output_dir, params):\n"
+        "    for number in range(3, 100):\n        try:\n            fcntl.flock(number, fcntl.LOCK_UN)\n"
+        "        except OSError:\n            continue\n    print('asleep', flush=True)\n    import time\n    time.sleep(600)\n"
+    )
+    project.treatment("frees", code)
+    argv = project.argv("runner", "--treatment", "frees", "--input", "data/in", "--output", "data/out")
+    with subprocess.Popen(
+        argv, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as runner:
+        assert runner.stderr
+        assert runner.stderr.readline() == "asleep\n"
+        with pytest.raises(BusyError):
+            run_treatment("frees", "data/in", "data/out")
+        runner.terminate()
+        runner.communicate(timeout=20)
