@@ -25,6 +25,8 @@ input folder: nothing was run; 75 another run holds the folder; 130 interrupted;
 
 def main(command: str) -> NoReturn:
     """Run `python -m pymyx.core.<command>` with the arguments of this process, and exit."""
+    if os.name != "posix":
+        sys.exit("error: PyMyx runs on Linux, and with less isolation on macOS; on Windows use WSL")
     gc.disable()  # what is imported is kept to the end, which comes soon: 10 ms less
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how a child ended
     for stream in (sys.stdout, sys.stderr):
@@ -136,12 +138,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Those options for the core; says what the kernel cannot do."""
-    from pymyx.core.confinement import shortfall
-
-    missing = shortfall(options.confine)
-    if missing:
-        _show(f"note: {missing}\n")
+    """Those options for the core."""
     names = ("root", "timeout_s", "memory_mb", "confine")
     return {"show": _show, **{name: getattr(options, name) for name in names}}
 

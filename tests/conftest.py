@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,30 @@ class SmallProject:
         folders = ("--input", "data/in", "--output", "data/out")
         return self.cli("runner", "--treatment", name, *folders, *arguments, **options)
 
+    @contextmanager
+    def at_work(self, command: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A command line in the background, once its treatment has said `asleep`; ended in the end."""
+        process = subprocess.Popen(
+            self.argv(command, *arguments),
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": str(REPO)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            preexec_fn=heed_interrupts,  # noqa: PLW1509  no other thread is running
+        )
+        with process:
+            assert process.stderr
+            assert process.stderr.readline() == "asleep\n"
+            yield process
+            process.terminate()
+
+    @contextmanager
+    def run_at_work(self, name: str) -> Iterator[subprocess.Popen[str]]:
+        """The same for one treatment from `in` to `out`."""
+        with self.at_work("runner", "--treatment", name, "--input", "data/in", "--output", "data/out") as process:
+            yield process
+
     @property
     def events(self) -> list[dict[str, Any]]:
         """The events of the log."""
@@ -101,6 +127,11 @@ class SmallProject:
     def stages(self) -> list[Path]:
         """What is left of stages, anywhere."""
         return list(self.root.rglob("stage-*"))
+
+
+def heed_interrupts() -> None:
+    """Let a process be interrupted even where the tests run in the background, where a shell has SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:

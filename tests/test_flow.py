@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from pymyx.core.errors import FlowStopped, TreatmentError, UsageError
 from pymyx.core.flow import run_flow
 
-from .conftest import REPO, SmallProject, snapshot
+from .conftest import SmallProject, snapshot
 
 COPY = """import os, shutil
 
@@ -136,13 +135,7 @@ def test_interrupt(chain: SmallProject) -> None:
     chain.flow(
         {"treatment": "copy", "input": "in", "output": "a"}, {"treatment": "sleeps", "input": "in", "output": "b"}
     )
-    environment = {**os.environ, "PYTHONPATH": str(REPO)}
-    argv = chain.argv("flow", "--flow", "chain")
-    with subprocess.Popen(
-        argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as flow:
-        assert flow.stderr
-        assert flow.stderr.readline() == "asleep\n"
+    with chain.at_work("flow", "--flow", "chain") as flow:
         flow.send_signal(signal.SIGINT)
         _, told = flow.communicate(timeout=20)
     assert told == (

@@ -320,12 +320,7 @@ def test_interrupts(published: SmallProject, name: str, signum: int, code: int, 
     """Ctrl-C and SIGTERM stop the treatment, by force after the grace period; the error is logged, nothing is left."""
     published.misbehaving(name)
     before = snapshot(published.output)
-    argv = published.argv("runner", "--treatment", name, "--input", "data/in", "--output", "data/out")
-    environment = {**os.environ, "PYTHONPATH": str(REPO)}
-    runner = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
-    with runner:
-        assert runner.stderr
-        assert runner.stderr.readline() == "asleep\n"
+    with published.run_at_work(name) as runner:
         runner.send_signal(signum)
         runner.send_signal(signum)  # an impatient second time changes nothing
         _, told = runner.communicate(timeout=20)
@@ -520,12 +515,7 @@ def test_runner_killed(published: SmallProject) -> None:
     """kill -9 of the runner: within a second nothing of the treatment runs; the next start clears the stage."""
     published.misbehaving("forks_and_sleeps")
     before = snapshot(published.output)
-    argv = published.argv("runner", "--treatment", "forks_and_sleeps", "--input", "data/in", "--output", "data/out")
-    with subprocess.Popen(
-        argv, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as runner:
-        assert runner.stderr
-        assert runner.stderr.readline() == "asleep\n"
+    with published.run_at_work("forks_and_sleeps") as runner:
         assert len(processes_of(published.root)) >= 5  # runner, warden, treatment, and what it started
         runner.kill()
     deadline = time.monotonic() + 1
@@ -542,12 +532,7 @@ def test_runner_killed(published: SmallProject) -> None:
 def test_warden_is_told_to_end(published: SmallProject) -> None:
     """SIGTERM to the warden from elsewhere ends the treatment, and is told as what it is."""
     published.misbehaving("sleeps")
-    argv = published.argv("runner", "--treatment", "sleeps", "--input", "data/in", "--output", "data/out")
-    with subprocess.Popen(
-        argv, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as runner:
-        assert runner.stderr
-        assert runner.stderr.readline() == "asleep\n"
+    with published.run_at_work("sleeps") as runner:
         [warden] = Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text(encoding="ascii").split()
         os.kill(int(warden), signal.SIGTERM)
         _, told = runner.communicate(timeout=20)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pymyx.core.errors import BusyError
 from pymyx.core.flow import run_flow
 from pymyx.core.runner import run_treatment
 
-from .conftest import REPO, SmallProject
+from .conftest import SmallProject
 
 
 @pytest.fixture
@@ -21,15 +20,8 @@ def busy(project: SmallProject) -> Iterator[subprocess.Popen[str]]:
     """A runner that is at work on `data/out`."""
     project.misbehaving("sleeps")
     project.treatment("double")
-    argv = project.argv("runner", "--treatment", "sleeps", "--input", "data/in", "--output", "data/out")
-    with subprocess.Popen(
-        argv, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as runner:
-        assert runner.stderr
-        assert runner.stderr.readline() == "asleep\n"
+    with project.run_at_work("sleeps") as runner:
         yield runner
-        runner.terminate()
-        runner.communicate(timeout=20)
 
 
 def test_the_second_run(project: SmallProject, busy: subprocess.Popen[str]) -> None:
@@ -89,13 +81,7 @@ def test_a_treatment_cannot_free_the_lock(project: SmallProject) -> None:
         "        except OSError:\n            continue\n    print('asleep', flush=True)\n    import time\n    time.sleep(600)\n"
     )
     project.treatment("frees", code)
-    argv = project.argv("runner", "--treatment", "frees", "--input", "data/in", "--output", "data/out")
-    with subprocess.Popen(
-        argv, env={**os.environ, "PYTHONPATH": str(REPO)}, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as runner:
-        assert runner.stderr
-        assert runner.stderr.readline() == "asleep\n"
+    with project.run_at_work("frees") as runner:
         with pytest.raises(BusyError):
             run_treatment("frees", "data/in", "data/out")
-        runner.terminate()
-        runner.communicate(timeout=20)
+        assert runner.poll() is None

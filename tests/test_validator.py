@@ -195,7 +195,7 @@ BAD_TREATMENTS: dict[str, tuple[Change, str, bool]] = {
     "no time": (
         set_to({"timeout_s": 0}, "limits"),
         f"`limits.timeout_s` is 0 (integer)\n  at {JSON}, limits.timeout_s\n"
-        "  accepted: number of more than 0: seconds of wall time",
+        "  accepted: number of more than 0: seconds of wall time, 21600 when not said",
         True,
     ),
     "unknown permission": (

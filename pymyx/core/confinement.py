@@ -29,13 +29,14 @@ def rules(
 ) -> dict[str, Any] | None:
     """The arguments of `kernel.confine` for one run, or None where nothing is to be confined.
 
-    It may read its input folder (with what links in there point to), its own folder and what `allow.read`
-    names, and write to its stage.
+    It may read its input folder and its own (with what links in there point to) and what `allow.read` names,
+    and write to its stage.
     """
     if confine == "off" or sys.platform != "linux":
         return None
     allowed = [project.root / path for path in treatment.allow.read]
-    read = [input_dir, *_link_targets(input_dir), project.treatments / treatment.name, *allowed]
+    code = project.treatments / treatment.name
+    read = [input_dir, *_link_targets(input_dir), code, *_link_targets(code), *allowed]
     write = [stage.output_dir, stage.scratch_dir, *(SHARED_MEMORY if treatment.allow.shared_memory else [])]
     return {
         "abi": landlock_abi(),
@@ -43,6 +44,7 @@ def rules(
         "read": [str(path) for path in read],
         "write": [str(path) for path in write],
         "network": treatment.allow.network,
+        "filtered": _has_filter(),
     }
 
 

@@ -17,7 +17,7 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
     """Hold the lock of `output_dir`, and clear the stages that a killed run left there; yields its descriptor.
 
     A child that inherits the descriptor holds the lock too, to its own end. Where the system or the file system
-    knows no such lock, nothing is held.
+    knows no such lock, nothing is held and nothing cleared.
 
     Raises:
         BusyError: another run holds it; says which process, since when.
@@ -32,25 +32,25 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
         hint = "make room, or make its parent folder writable"
         raise UsageError(Fault(what, str(error.filename), hint=hint)) from error
     try:
-        if not _taken(descriptor):
-            raise _busy(shown, os.pread(descriptor, 200, 0).decode("ascii", "replace"))
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode(), 0)
-        clear_stages(output_dir)
+        if _take(descriptor, shown):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode(), 0)
+            clear_stages(output_dir)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _take(descriptor: int, shown: str) -> bool:
+    """Take the lock; False where there is no such thing."""
     try:
         import fcntl
 
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        raise _busy(shown, os.pread(descriptor, 200, 0).decode("ascii", "replace")) from None
+    except (ImportError, OSError):
         return False
-    except (ImportError, OSError):  # no such lock here
-        return True
     return True
 
 

@@ -110,7 +110,7 @@ class Days(Contract):
 class Limits(Contract):
     """What one child may use."""
 
-    timeout_s: Annotated[float | None, Field(gt=0, description="seconds of wall time")] = None
+    timeout_s: Annotated[float | None, Field(gt=0, description="seconds of wall time, 21600 when not said")] = None
     memory_mb: Annotated[int | None, Field(ge=512, description="megabytes of data; pyarrow hangs below 512")] = None
 
 

@@ -34,6 +34,7 @@ from pymyx.core.verdict import failed
 Number = TypeVar("Number", int, float)
 
 LONGEST_S = 21_600.0  # seconds that a treatment may take, where nothing is said
+_SAID: set[str] = set()  # what this process has told about its system, once
 LEAST_MB = 512  # megabytes: below, pyarrow hangs when it is imported
 
 
@@ -69,7 +70,10 @@ class Options:
         if self.memory_mb is not None and self.memory_mb < LEAST_MB:
             accepted = (f"accepted: megabytes, at least {LEAST_MB}",)
             raise UsageError(Fault(f"memory_mb is {self.memory_mb}", evidence=accepted, notes=("pyarrow hangs below",)))
-        shortfall(self.confine)
+        missing = shortfall(self.confine)
+        if missing and missing not in _SAID:
+            _SAID.add(missing)
+            self.show(f"note: {missing}\n")
 
 
 def run_treatment(

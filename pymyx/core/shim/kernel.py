@@ -60,18 +60,21 @@ def call(function: object, *arguments: object) -> int:
     return result
 
 
-def confine(*, abi: int, root: str, read: list[str], write: list[str], network: bool, code: list[str]) -> None:
+def confine(
+    *, abi: int, filtered: bool, root: str, read: list[str], write: list[str], network: bool, code: list[str]
+) -> None:
     """Keep this process, and all it starts, to the `read` and `write` paths; no network unless `network`.
 
-    `abi` is the version of Landlock to use, 0 for none; `root` is the project's, links followed. What Python
-    needs, and `code`, can be read too. A path that is not there grants nothing.
+    `abi` is the version of Landlock to use, 0 for none; `filtered` says whether system calls can be filtered; `root`
+    is the project's, links followed. What Python needs, and `code`, can be read too. A path that is not there
+    grants nothing.
     """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     if abi:
         readable = [*read, *code, *python_paths(root), *SYSTEM, *(NETWORK if network else ())]
         searched = [entry for entry in sys.path if holds(entry, root)]
         restrict_files(abi, readable, searched, write, network)
-    if not network and os.uname().machine in MACHINES:
+    if filtered and not network:
         deny_sockets(*MACHINES[os.uname().machine])
 
 
