@@ -177,3 +177,26 @@ def test_read_only_folder(writer: SmallProject) -> None:
         (writer.root / "data").chmod(0o700)
     assert caught.value.faults[0].what == "the output folder `data/out` cannot be written to: Permission denied"
     assert writer.events == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_output_folder(writer: SmallProject) -> None:
+    """An output folder that cannot be written to is told before hours are spent on what goes there."""
+    writer.output.mkdir(mode=0o500)
+    done = writer.run("write")
+    assert (done.returncode, writer.events) == (2, [])
+    assert done.stderr == "error: the output folder `data/out` is read-only\nhint: make it writable, or name another\n"
+
+
+def test_read_only_disk(writer: SmallProject, small_disk: Path) -> None:
+    """The same for a disk that is mounted read-only, as root too."""
+    (small_disk / "out").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for output, told in (
+        ("data/disk/out", "is read-only"),
+        ("data/disk/new", "cannot be written to: Read-only file system"),
+    ):
+        done = writer.cli("runner", "--treatment", "write", "--input", "data/in", "--output", output)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: the output folder `{output}` {told}\n")
+    assert writer.events == []

@@ -5,6 +5,7 @@
     flow step / command line params ──────────────┘    isolation    shim   └─ outcome (stderr) ─> one event line
                                                                                       runner          logger
 
-Imports point one way, and a test holds them to it:
-errors <- project <- models <- validator, logger, isolation, publish <- runner <- flow <- cli.
+Imports point one way, and a test holds them to it: errors <- project <- models
+<- contract, source, logger, relay, publish <- treatments, confinement, isolation, lock <- validator, verdict
+<- runner <- flow <- cli. What runs inside the child is in shim/, which imports nothing of PyMyx.
 """

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pymyx.core.errors import BusyError, Fault, UsageError
-from pymyx.core.publish import clear_stages, state_dir
+from pymyx.core.errors import BusyError, Fault
+from pymyx.core.publish import clear_stages, state_dir, unwritable
 
 
 @contextmanager
@@ -28,9 +28,7 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        what = f"the output folder `{shown}` cannot be written to: {error.strerror}"
-        hint = "make room, or make its parent folder writable"
-        raise UsageError(Fault(what, str(error.filename), hint=hint)) from error
+        raise unwritable(shown, error) from error
     try:
         if _take(descriptor, shown):
             os.ftruncate(descriptor, 0)

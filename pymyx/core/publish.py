@@ -38,6 +38,12 @@ def state_dir(output_dir: Path) -> Path:
     return real.parent / ".pymyx" / real.name
 
 
+def unwritable(shown: str, error: OSError) -> UsageError:
+    """The error of an output folder beside which nothing can be written."""
+    what = f"the output folder `{shown}` cannot be written to: {error.strerror}"
+    return UsageError(Fault(what, str(error.filename), hint="make room, or make its parent folder writable"))
+
+
 def clear_stages(output_dir: Path) -> None:
     """Remove the stages that killed runs left; to be called by who holds the lock."""
     for folder in state_dir(output_dir).glob("stage-*"):
@@ -59,10 +65,7 @@ def staged(output_dir: Path, shown: str) -> Iterator[Stage]:
         (folder / "scratch").mkdir()
         mode = stat.S_IMODE((folder / "output").stat().st_mode) & 0o666
     except OSError as error:
-        what = f"the output folder `{shown}` cannot be written to: {error.strerror}"
-        raise UsageError(
-            Fault(what, str(error.filename), hint="make room, or make its parent folder writable")
-        ) from error
+        raise unwritable(shown, error) from error
     try:
         yield Stage(folder / "output", folder / "scratch", mode)
     finally:

@@ -147,11 +147,13 @@ def check_output(project: Project, input_dir: Path, output_dir: Path) -> None:
     """See that a treatment may write to `output_dir`.
 
     Raises:
-        UsageError: it is no folder, or lies inside the input folder, whose files are never touched.
+        UsageError: it is no folder, is read-only, or lies inside the input folder, whose files are never touched.
     """
     shown = project.shown(output_dir)
     if os.path.lexists(output_dir) and not output_dir.is_dir():
         raise UsageError(Fault(f"the output folder `{shown}` is no folder", hint="name another with --output DIR"))
+    if output_dir.is_dir() and not os.access(output_dir, os.W_OK | os.X_OK):
+        raise UsageError(Fault(f"the output folder `{shown}` is read-only", hint="make it writable, or name another"))
     if output_dir.resolve().is_relative_to(input_dir.resolve()):
         raise UsageError(
             Fault(
