@@ -81,6 +81,7 @@ def publish(stage: Stage, output_dir: Path, shown: str) -> list[str]:
     Raises:
         PublishError: the stage holds something that is no regular file, or a file cannot be put in place.
     """
+    stage.output_dir.chmod(0o700)  # whatever the treatment made of it
     names = sorted(os.listdir(stage.output_dir))
     faults = [fault for name in names if (fault := _name_fault(stage, output_dir, name, shown))]
     if faults:
