@@ -82,7 +82,7 @@ def _ways(root: Path) -> dict[str, Callable[[], object]]:
         print("pebble is not installed: pip install -e '.[bench]'")
         return ways
     spawned, forked = (
-        pebble.concurrent.process(context=multiprocessing.get_context(how))(empty)  # type: ignore[call-overload]
+        pebble.concurrent.process(context=multiprocessing.get_context(how))(empty)  # type: ignore[call-overload, unused-ignore]
         for how in ("spawn", "fork")
     )
     return {
