@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import configuration
 
 from pymyx.core.logger import read_events
 
 REPO = Path(__file__).parent.parent
 MISBEHAVING = REPO / "tests" / "treatments"
+
+HYPOTHESIS_HOME = tempfile.mkdtemp()  # what it keeps is not left in the repository, nor anywhere
+configuration.set_hypothesis_home_dir(HYPOTHESIS_HOME)
+atexit.register(shutil.rmtree, HYPOTHESIS_HOME, ignore_errors=True)
 
 CONTRACT: dict[str, Any] = {
     "name": "double",

@@ -1,48 +1,51 @@
-"""Parse logger CSV into typed parquet: one file per domain and UTC day, every value exactly as it was recorded."""
+"""Parse logger CSV into typed parquet: one file per domain and UTC day, every value exactly as it was recorded.
 
-import csv
+A clean file is read at once (quickly.py), any other line by line (carefully.py). The rule above all: every line
+becomes a row or a reject; the two are counted at the end of every run.
+"""
+
+import filecmp
 import gzip
+import json
+import os
 import re
 import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.ipc
 import pyarrow.parquet as pq
+from carefully import Reject, RejectedFileError, read_carefully
+from quickly import INSTANT, TYPES, read_quickly
 
-INSTANT = pa.timestamp("ns", tz="UTC")
-ISO_8601 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
-OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
-NUMBERS = {
-    "integer": (r"^[+-]?[0-9]+$", pa.int64()),
-    "float": (r"^[+-]?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][+-]?[0-9]+)?$", pa.float64()),
-}
+DAY = np.int64(86_400 * 1_000_000_000)
 
 
 def run(input_dir: str, output_dir: str, params: dict) -> None:
     """Read all CSV files of `input_dir`, write `<domain>__<YYYY-MM-DD>.parquet` files to `output_dir`.
 
     Each output has the timestamp column (timestamp[ns, UTC]), the domain's columns (int64 or float64) and
-    `domain`; its rows are in the order of time, those of one instant in the order of the files' names.
-    Raises ValueError for the first thing that cannot be read, with its file, line, column and value.
+    `domain`; its rows are in the order of time, those of one instant in the order of the files' names. What
+    is no row goes to `_rejected__<YYYY-MM-DD>.jsonl`, by the day in its file's name.
+    Raises ValueError when the params do not fit, when there is no CSV file, and when nothing at all could be read.
     """
     try:
         _check(params)
-        with tempfile.TemporaryDirectory() as spool:
-            pieces = {}  # (domain, day) -> the rows that each file has for it, on disk: a year need not fit in memory
-            for number, path in enumerate(_csv_files(Path(input_dir))):
-                for domain, day, table in _read(path, params):
-                    piece = Path(spool) / f"{domain}__{day}__{number}.arrow"
-                    _spool(table, piece)
-                    pieces.setdefault((domain, day), []).append(piece)
-            for (domain, day), files in pieces.items():
-                table = pa.concat_tables(map(_unspool, files))
-                table = table.take(pc.sort_indices(table[params["timestamp_column"]]))  # a stable sort
-                pq.write_table(table, Path(output_dir) / f"{domain}__{day}.parquet", compression="zstd")
+        files = _csv_files(Path(input_dir))
+        with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(_processors()) as pool:
+            read = partial(_read, params=params, scratch=Path(scratch))
+            results = list(pool.map(read, range(len(files)), files))
+            _see_that_something_was_read(results)
+            written = _publish(results, Path(output_dir), params)
+        _write_rejects(results, Path(output_dir))
+        _see_that_nothing_is_lost(results, written, params)
+        _warn(results)
     except _RefusedError as refused:
         raise ValueError(str(refused)) from None
 
@@ -51,16 +54,31 @@ class _RefusedError(Exception):
     """What is wrong with the params or the data, in words that need no traceback."""
 
 
-class _BadValueError(Exception):
-    """The row (from 0) of a value that cannot be read, and what is wrong with it."""
+class _Piece(NamedTuple):
+    """The rows that one file has for a domain and a day, in a parquet file."""
+
+    domain: str
+    day: str
+    path: Path
+    rows: int
 
 
-class _Source(NamedTuple):
-    """What a file holds, still as text: `text` has one string column per name, one row per line after `header`."""
+class _Result(NamedTuple):
+    """What came of one file: `found` lines, of them `rows`, the others in `rejects`; `noted` is what to tell."""
 
     path: Path
-    header: int  # the number of its line, 0 when there is none
-    text: pa.Table
+    found: int
+    rows: int
+    pieces: list
+    rejects: list
+    noted: dict
+    missing: tuple
+    extra: tuple
+    size: int
+
+
+def _processors():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _check(params):
@@ -68,19 +86,20 @@ def _check(params):
     if len(params["delimiter"]) != 1:
         raise _RefusedError(f"param `delimiter` must be one character, not {params['delimiter']!r}")
     try:
-        _local(pa.array(["2026-01-20T12:00:00"]), params["tz"])
-    except pa.ArrowInvalid:
+        ZoneInfo(params["tz"])
+    except (ValueError, OSError, LookupError):
         hint = "use an IANA name such as Europe/Paris"
         raise _RefusedError(f"param `tz`: no time zone `{params['tz']}`; {hint}") from None
+    if not all(isinstance(word, str) for word in params["null_values"]):
+        raise _RefusedError(f"param `null_values` must be an array of strings, not {params['null_values']!r}")
     taken = {params["timestamp_column"], "domain"}
     for domain, columns in params["domains"].items():
         if not re.fullmatch(r"[A-Za-z0-9_-]+", domain):
-            raise _RefusedError(
-                f"param `domains`: {domain!r} cannot be part of a file name; use letters, digits, _ and -"
-            )
+            hint = "use letters, digits, _ and -"
+            raise _RefusedError(f"param `domains`: {domain!r} cannot be part of a file name; {hint}")
         if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
             raise _RefusedError(f"param `domains`: `{domain}` must be an array of column names, not {columns!r}")
-        if params["types"].get(domain) not in NUMBERS:
+        if params["types"].get(domain) not in TYPES:
             said = params["types"].get(domain, "nothing")
             raise _RefusedError(f"param `types` must say integer or float for the domain `{domain}`; it says {said}")
         for name in columns:
@@ -99,36 +118,68 @@ def _csv_files(folder):
     return files
 
 
-def _read(path, params):
-    """The rows of one file: a domain, a UTC day, and its table, for each."""
-    source = _read_text(path, params)
-    if source is None:
-        warnings.warn(f"{path.name} holds no rows")
-        return
-    column, names = params["timestamp_column"], source.text.column_names
+def _read(number, path, params, scratch):
+    """Read one file and leave its rows in `scratch`, by domain and day."""
+    try:
+        data = _bytes(path)
+        day = _day_of(path)
+        table, rejects, noted, found = _table(data, params, day)
+    except RejectedFileError as rejected:
+        return _Result(path, 1, 0, [], [Reject(None, None, str(rejected), "")], {}, (), (), 0)
+    column = params["timestamp_column"]
     declared = _declared(params)
-    missing = [name for name in declared if name not in names]
-    extra = [name for name in names if name not in declared]
-    if missing:
-        warnings.warn(f"{path.name} lacks {', '.join(missing)}: null, or no rows for a domain of which it has nothing")
-    if extra:
-        warnings.warn(f"{path.name} has columns that no domain names; they are not written: {', '.join(extra)}")
-    instants = _converted(source, column, lambda texts: _instants(texts, params["tz"]))
-    days = pc.floor_temporal(instants, unit="day").cast(pa.timestamp("ns")).cast(pa.date32())
-    for domain, columns in params["domains"].items():
-        if set(columns) <= set(missing):
+    missing = tuple(name for name in declared if name not in table.column_names) if found else ()
+    extra = tuple(name for name in table.column_names if name not in declared)
+    table, noted = _in_order(table, column, noted)
+    pieces = list(_pieces(table, number, path, params, scratch))
+    if not day and table.num_rows:
+        _note_far_days(table[column], noted)
+    return _Result(path, found, table.num_rows, pieces, rejects, noted, missing, extra, len(data))
+
+
+def _bytes(path):
+    try:
+        with path.open("rb") as file:
+            data = file.read()
+        return gzip.decompress(data) if path.name.lower().endswith(".gz") else data
+    except (OSError, EOFError) as error:
+        raise RejectedFileError(f"it cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _day_of(path):
+    """The last date in a file's name, or None."""
+    for text in reversed(re.findall(r"(?=(\d{4}-\d\d-\d\d))", path.name, re.ASCII)):
+        try:
+            return date.fromisoformat(text)
+        except ValueError:
             continue
-        kind = params["types"][domain]
-        arrays = [
-            pa.nulls(len(days), NUMBERS[kind][1])
-            if name in missing
-            else _converted(source, name, lambda texts, kind=kind: _numbers(texts, kind))
-            for name in columns
-        ]
-        label = pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), len(days)), [domain])
-        table = pa.table([instants, *arrays, label], names=[column, *columns, "domain"])
-        for day in pc.unique(days):
-            yield domain, str(day), table.filter(pc.equal(days, day))
+    return None
+
+
+def _table(data, params, day):
+    """The rows of a file as a table of its columns, its rejects, what to tell, and the number of lines found."""
+    column = params["timestamp_column"]
+    table = read_quickly(data, params)
+    if table is not None and (day is None or _is_near(table[column], day)):
+        empty = sum(
+            one.null_count
+            for name, one in zip(table.column_names, table.columns, strict=True)
+            if name in _declared(params)
+        )
+        return table, [], {"empty cells, now null": (empty, None)} if empty else {}, table.num_rows
+    rows = read_carefully(data, params, day)
+    kinds = {name: TYPES[params["types"][domain]] for domain, names in params["domains"].items() for name in names}
+    instants = pa.array(rows.instants, pa.int64()).cast(pa.timestamp("ns")).cast(INSTANT)
+    columns = {name: pa.array(values, kinds[name]) for name, values in rows.values.items()}
+    columns |= {name: pa.nulls(len(instants)) for name in rows.names if name not in kinds and name != column}
+    return pa.table({column: instants, **columns}), rows.rejects, rows.noted, rows.found
+
+
+def _is_near(instants, day):
+    """Whether all instants lie at most one UTC day from `day`."""
+    nanoseconds = instants.cast(pa.int64()).to_numpy()
+    middle = (day - date(1970, 1, 1)).days
+    return len(nanoseconds) == 0 or middle - 1 <= nanoseconds.min() // DAY <= nanoseconds.max() // DAY <= middle + 1
 
 
 def _declared(params):
@@ -136,156 +187,151 @@ def _declared(params):
     return [params["timestamp_column"], *(name for columns in params["domains"].values() for name in columns)]
 
 
-def _read_text(path, params):
-    """A file as a `_Source`, or None when it has no rows."""
-    number, first = next(_lines(path), (0, ""))
-    fields = _split(first, params["delimiter"])
-    has_header = not re.search(ISO_8601, fields[0])
-    rows = sum(1 for _ in _lines(path)) - has_header
-    if rows < 1:
-        return None
-    names = _declared(params)
-    if has_header:
-        names = fields
-        _check_header(path, names, number, params)
-    options = {
-        "read_options": pa.csv.ReadOptions(column_names=names, skip_rows=number if has_header else 0),
-        "parse_options": pa.csv.ParseOptions(delimiter=params["delimiter"]),
-        "convert_options": pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-    }
-    try:
-        with _open(path, "rb") as file:
-            text = pa.csv.read_csv(file, **options)
-    except pa.ArrowInvalid as error:
-        raise _RefusedError(f"{path}{_why(path, names, params) or f': {error}'}") from None
-    if text.num_rows != rows:  # a quoted value ran over the ends of lines
-        raise _RefusedError(f'{path}: {rows} lines gave {text.num_rows} rows; is there a quote (") that is not closed?')
-    return _Source(path, number if has_header else 0, text)
+def _in_order(table, column, noted):
+    """The rows in the order of time, those of one instant as they were; notes what was out of order or double."""
+    steps = np.diff(table[column].cast(pa.int64()).to_numpy())
+    back, same = int((steps < 0).sum()), int((steps == 0).sum())
+    if back:
+        noted = {**noted, "rows out of order": (back, int(np.argmax(steps < 0)) + 2)}
+        table = table.take(np.argsort(table[column].cast(pa.int64()).to_numpy(), kind="stable"))
+        same = int((np.diff(table[column].cast(pa.int64()).to_numpy()) == 0).sum())
+    if same:
+        noted = {**noted, "rows of an instant that has one already": (same, None)}
+    return table, noted
 
 
-def _open(path, mode, **options):
-    """A file, unpacked when its name ends with .gz."""
-    return (gzip.open if path.name.lower().endswith(".gz") else open)(path, mode, **options)
+def _note_far_days(instants, noted):
+    """Note days that are more than a year from most of an undated file: a clock gone wrong, perhaps."""
+    days = instants.cast(pa.int64()).to_numpy() // DAY
+    far = np.abs(days - np.median(days)) > 366
+    if far.any():
+        named = ", ".join(str(np.datetime64(int(day), "D")) for day in np.unique(days[far])[:5])
+        noted[f"rows far from the others in time, kept ({named})"] = (int(far.sum()), int(np.argmax(far)) + 1)
 
 
-def _lines(path):
-    """Number (from 1) and text of the lines of a file that are not empty; what is no UTF-8 as lone surrogates."""
-    with _open(path, "rt", encoding="utf-8-sig", errors="surrogateescape") as file:
-        for number, line in enumerate(file, start=1):
-            if line != "\n":
-                yield number, line.removesuffix("\n")
+def _pieces(table, number, path, params, scratch):
+    """Write the rows of a file, by domain and day; a domain of which it has no column gets none."""
+    column = params["timestamp_column"]
+    if not table.num_rows:
+        return
+    days = table[column].cast(pa.int64()).to_numpy() // DAY
+    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
+    for domain, names in params["domains"].items():
+        if not set(names) & set(table.column_names):
+            continue
+        kind = TYPES[params["types"][domain]]
+        arrays = [table[name] if name in table.column_names else pa.nulls(table.num_rows, kind) for name in names]
+        label = pa.DictionaryArray.from_arrays(np.zeros(table.num_rows, np.int32), [domain])
+        part = pa.table([table[column], *arrays, label], names=[column, *names, "domain"])
+        for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
+            day = str(np.datetime64(int(days[start]), "D"))
+            piece = _Piece(domain, day, scratch / f"{domain}__{day}__{number}.parquet", int(end - start))
+            _write(part.slice(start, end - start), piece.path, column, [path.name])
+            yield piece
 
 
-def _split(line, delimiter):
-    """The fields of a line."""
-    try:
-        fields = next(csv.reader([line], delimiter=delimiter)) or [""]
-    except csv.Error:
-        fields = line.split(delimiter)
-    return [field.strip(" \t") for field in fields]
+def _write(table, path, column, sources):
+    """Write one file, naming in its metadata the files that gave rows to it, and nothing of the run.
+
+    The encodings suit sorted timestamps and slowly varying values: see `python -m tests.benchmarks parse`.
+    """
+    encodings = {name: "DELTA_BINARY_PACKED" for name in table.column_names if pa.types.is_integer(table[name].type)}
+    encodings |= {name: "BYTE_STREAM_SPLIT" for name in table.column_names if pa.types.is_floating(table[name].type)}
+    names = json.dumps(sources).encode("utf-8", "backslashreplace")
+    pq.write_table(
+        table.replace_schema_metadata({"sources": names}),
+        path,
+        compression="zstd",
+        use_dictionary=["domain"],
+        column_encoding={column: "DELTA_BINARY_PACKED", **encodings},
+    )
 
 
-def _check_header(path, names, number, params):
-    """See that a header names the timestamp column, and no column twice."""
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise _RefusedError(f"{path}:{number}: the header names {', '.join(twice)} twice")
-    if params["timestamp_column"] not in names:
-        hint = _other_delimiter(names, params)
-        raise _RefusedError(f"{path}:{number}: no column `{params['timestamp_column']}` in the header: {names}{hint}")
+def _publish(results, output_dir, params):
+    """Put the pieces in place, those of one domain and day as one file; returns how many rows each domain got."""
+    pieces, written = {}, dict.fromkeys(params["domains"], 0)
+    for result in results:
+        for piece in result.pieces:
+            pieces.setdefault((piece.domain, piece.day), []).append((piece, result.path.name))
+            written[piece.domain] += piece.rows
+    for (domain, day), parts in pieces.items():
+        target = output_dir / f"{domain}__{day}.parquet"
+        if len(parts) == 1:
+            os.replace(parts[0][0].path, target)
+            continue
+        table = pa.concat_tables([pq.read_table(piece.path) for piece, _ in parts])
+        order = np.argsort(table[params["timestamp_column"]].cast(pa.int64()).to_numpy(), kind="stable")
+        _write(table.take(order).combine_chunks(), target, params["timestamp_column"], [name for _, name in parts])
+    return written
 
 
-def _why(path, names, params):
-    """The first line that is no row of these columns, in words; nothing when every line is one."""
-    for number, line in _lines(path):
-        fields = _split(line, params["delimiter"])
-        if len(fields) != len(names):
-            hint = _other_delimiter(fields, params)
-            return f":{number}: {len(fields)} fields, expected {len(names)}: {line[:100]!r}{hint}"
-        bad = next((place for place, field in enumerate(fields, start=1) if re.search("[\udc80-\udcff]", field)), 0)
-        if bad:
-            return f":{number}: column {bad} `{names[bad - 1]}`: {fields[bad - 1][:100]!r} is not UTF-8"
-    return ""
+def _write_rejects(results, output_dir):
+    """Write the rejects, by the day in the name of the file that they are of."""
+    for result in results:
+        if result.rejects:
+            day = _day_of(result.path)
+            with open(output_dir / f"_rejected{f'__{day}' if day else ''}.jsonl", "a", encoding="utf-8") as file:
+                for reject in result.rejects:
+                    name = result.path.name.encode("utf-8", "backslashreplace").decode()
+                    file.write(json.dumps(reject.entry(name), ensure_ascii=False) + "\n")
 
 
-def _other_delimiter(fields, params):
-    """A hint for a line that is one field because it is delimited by something else."""
-    seems = next((mark for mark in ",\t;|" if len(fields) == 1 and mark in fields[0]), None)
-    return f"; the delimiter seems to be {seems!r}: set the param `delimiter`" if seems else ""
+def _see_that_something_was_read(results):
+    """Raise for a folder of which nothing could be read: neither a row, nor a file that rightly has none."""
+    if any(result.rows or not result.rejects for result in results):
+        return
+    first = results[0].rejects[0]
+    place = f"{results[0].path}:{first.line}" if first.line else str(results[0].path)
+    column = f"column {first.column}: " if first.column else ""
+    count = f"{len(results)} file{'' if len(results) == 1 else 's'}"
+    text = f"\n  {first.text[:200]}" if first.text else ""
+    raise _RefusedError(f"nothing could be read from {count}; first: {place}: {column}{first.reason}{text}")
 
 
-def _converted(source, name, convert):
-    """A column of a source by a function that raises `_BadValueError`; says where in the file a bad value stands."""
-    try:
-        return convert(pc.utf8_trim(source.text[name].combine_chunks(), " \t"))
-    except _BadValueError as bad:
-        row, what = bad.args
-        lines = (number for number, _ in _lines(source.path) if number > source.header)
-        number = next(number for place, number in enumerate(lines) if place == row)
-        column = source.text.column_names.index(name) + 1
-        value = source.text[name][row].as_py()
-        raise _RefusedError(f"{source.path}:{number}: column {column} `{name}`: {value[:100]!r} {what}") from None
+def _see_that_nothing_is_lost(results, written, params):
+    """Count: every line is a row or a reject, and every row is in the file of each domain that it has columns of."""
+    for result in results:
+        if result.found != result.rows + len(result.rejects):
+            raise RuntimeError(
+                f"{result.path}: {result.found} lines, {result.rows} rows, {len(result.rejects)} rejects"
+            )
+    for domain, names in params["domains"].items():
+        due = sum(result.rows for result in results if not set(names) <= set(result.missing))
+        if written[domain] != due:
+            raise RuntimeError(f"domain `{domain}`: {due} rows were read, {written[domain]} written")
 
 
-def _instants(texts, tz):
-    """ISO 8601 texts as instants; those without an offset are local times of the zone `tz`."""
-    _match(texts, ISO_8601, "is no ISO 8601 timestamp such as 2026-01-20T09:07:58Z")
-    has_offset = pc.match_substring_regex(texts, OFFSET)
-    with_offset = _cast(pc.if_else(has_offset, texts, None), lambda part: part.cast(INSTANT), "is no time that exists")
-    naive = pc.if_else(has_offset, None, texts)
-    return pc.coalesce(with_offset, _cast(naive, lambda part: _local(part, tz), f"is no single time in {tz}"))
+def _warn(results):
+    """Tell what the user should know: one line per kind, with how often and where first."""
+    kinds = {}  # kind -> [times, first place]
+    seen = {}  # size -> files
+    for result in results:
+        for kind, (times, line) in _told(result).items():
+            entry = kinds.setdefault(kind, [0, f"{result.path.name}:{line}" if line else result.path.name])
+            entry[0] += times
+        twin = next((path for path in seen.get(result.size, ()) if filecmp.cmp(path, result.path, shallow=False)), None)
+        if twin and result.rows:
+            kinds.setdefault(
+                "files that are another's copy, byte for byte, all rows kept", [0, f"{twin.name} = {result.path.name}"]
+            )[0] += 1
+        seen.setdefault(result.size, []).append(result.path)
+    for kind, (times, first) in kinds.items():
+        warnings.warn(f"{kind}: {times}, first: {first}")
 
 
-def _local(texts, tz):
-    """Local times as instants; raises for one that the zone skips or has twice."""
-    naive = texts.cast(pa.timestamp("ns"))
-    return naive.cast(INSTANT) if tz == "UTC" else pc.assume_timezone(naive, tz).cast(INSTANT)
-
-
-def _numbers(texts, kind):
-    """Texts as integers or floats, exactly; an empty one is null."""
-    pattern, number = NUMBERS[kind]
-    texts = pc.if_else(pc.equal(texts, ""), None, texts)
-    _match(texts, pattern, f"is no {kind}")
-    if kind == "integer":
-        return _cast(pc.replace_substring_regex(texts, r"^\+", ""), lambda part: part.cast(number), "is beyond int64")
-    numbers = texts.cast(number)
-    lost = pc.or_(pc.is_inf(numbers), pc.and_(pc.equal(numbers, 0), pc.match_substring_regex(texts, "^[^eE]*[1-9]")))
-    if pc.any(lost).as_py():
-        raise _BadValueError(pc.index(lost, True).as_py(), "is beyond the range of a float")
-    return numbers
-
-
-def _match(texts, pattern, what):
-    """See that every text that is not null matches."""
-    row = pc.index(pc.match_substring_regex(texts, pattern), False).as_py()
-    if row >= 0:
-        raise _BadValueError(row, what)
-
-
-def _cast(texts, cast, what):
-    """`cast(texts)`; where that fails, halves them until the first text that fails stands alone."""
-    try:
-        return cast(texts)
-    except pa.ArrowInvalid:
-        start, end = 0, len(texts)
-    while end - start > 1:
-        middle = (start + end) // 2
-        try:
-            cast(texts[start:middle])
-            start = middle
-        except pa.ArrowInvalid:
-            end = middle
-    raise _BadValueError(start, what)
-
-
-def _spool(table, path):
-    """Keep a table on disk."""
-    with pa.ipc.new_file(path, table.schema) as writer:
-        writer.write_table(table)
-
-
-def _unspool(path):
-    """A table that `_spool` kept."""
-    with pa.memory_map(str(path)) as file:
-        return pa.ipc.open_file(file).read_all()
+def _told(result):
+    """What there is to tell of one file, by kind: how often, and the first line."""
+    told = {}
+    lines = [reject for reject in result.rejects if reject.line]
+    if lines:
+        told["rows rejected, see _rejected*.jsonl"] = (len(lines), f"{lines[0].line}: {lines[0].reason}")
+    elif result.rejects:
+        told["files rejected, see _rejected*.jsonl"] = (1, f" {result.rejects[0].reason}")
+    elif not result.found:
+        told["files without rows"] = (1, None)
+    told |= result.noted
+    if result.missing:
+        told[f"files without the columns {', '.join(result.missing)}, which are null"] = (1, None)
+    if result.extra:
+        told[f"files with columns that no domain names, not written ({', '.join(result.extra)})"] = (1, None)
+    return told
