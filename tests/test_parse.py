@@ -249,6 +249,24 @@ def test_4_keys(station: Station) -> None:
     assert "files with columns that no domain names, not written (m9): 1, first: a.csv" in station.said
 
 
+def test_4_keys_beside_a_line_that_is_left(station: Station) -> None:
+    """A line of key:value rows that is not read at once is read as it stands in the file, keys and all."""
+    station.write(KEYED + KEYED.replace("18.94", "1e+16") + KEYED.replace("18.94", "1e999"))
+    assert [row[1] for row in station.parse()["air__2026-01-20.parquet"]] == [18.94, 1e16]
+    assert [text for *_, text in station.rejects()] == [KEYED.replace("18.94", "1e999").strip()]
+
+
+def test_block_boundaries(station: Station) -> None:
+    """A file of several blocks is read whole: what stands at the end of one is seen together with what follows."""
+    rows = [
+        f"2026-01-20T{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z;{n};{n % 97};{n % 100}.5\n" for n in range(20_000)
+    ]
+    for shift in range(4):
+        station.write("".join([rows[0].replace(";0;0", f";{'0' * shift}0;0"), *rows[1:]]))
+        assert [row[1] for row in station.parse()["bio__2026-01-20.parquet"]] == list(range(20_000))
+        assert (station.said, station.rejects()) == ([], [])
+
+
 def test_5_repeated_header(station: Station) -> None:
     """The same header again is skipped and counted."""
     station.write(HEADER + ROW + HEADER + ROW)

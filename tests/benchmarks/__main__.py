@@ -1,12 +1,12 @@
-"""Runs one benchmark: python -m tests.benchmarks executor [--help]."""
+"""Runs one benchmark: python -m tests.benchmarks executor|parse [--help]."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import executor
+from tests.benchmarks import executor, parse
 
-BENCHMARKS = {"executor": executor.main}
+BENCHMARKS = {"executor": executor.main, "parse": parse.main}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHMARKS:

@@ -65,24 +65,51 @@ def read_carefully(data, params, day):
 
     `day` is the date in the file's name, if there is one: rows more than a day from it are a clock gone wrong.
     """
-    lines = _lines(data)
     noted = {}
-    content = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip(b" \t"):
-            continue
-        if line.strip(b"\0") == b"":
-            _note(noted, "lines of NUL bytes skipped", number)
-        else:
-            content.append((number, line))
+    content = _content(enumerate(_lines(data), start=1), noted)
     if not content:
         return Rows([], [], [], {}, [], noted, 0)
     names, content, header, keyed = _shape(content, params, noted)
+    width = _width(content, names, header, params) if not keyed else None
+    ended = data.endswith((b"\n", b"\r"))
+    return _rows(content, names, keyed, width, noted, params, day, of=len(content), ended=ended)
+
+
+def read_left(lines, names, header, keyed, params, day, *, of, ended):
+    """The rows and rejects of some numbered lines of a file, the others of which, `of` all, are known to be rows.
+
+    None when so many of these are of another shape that the file's may be theirs.
+    """
+    noted = {}
+    content = _content(lines, noted)
+    if header:
+        fields = _fields(header, params["delimiter"])
+        _, content = _with_header([(1, header), *content], fields, params, noted)
+    else:
+        others = sum(_looks_keyed(line, params["delimiter"]) != keyed for _, line in content)
+        if others * 2 >= of:
+            return None
+        names = [*dict.fromkeys([*names, *_all_keys(content, params["delimiter"])])] if keyed else names
+    return _rows(content, names, keyed, len(names), noted, params, day, of=of, ended=ended)
+
+
+def _content(lines, noted):
+    """The lines that hold something, but for runs of NUL bytes, which are noted."""
+    content = []
+    for number, line in lines:
+        if line and line.strip(b"\0") == b"":
+            _note(noted, "lines of NUL bytes skipped", number)
+        elif line.strip(b" \t"):
+            content.append((number, line))
+    return content
+
+
+def _rows(content, names, keyed, width, noted, params, day, *, of, ended):
+    """Every line as a row or a reject; `of` is the number of lines that the file has in all."""
     kinds = {name: params["types"][domain] for domain, columns in params["domains"].items() for name in columns}
     zone, nulls = ZoneInfo(params["tz"]), frozenset(params["null_values"])
     clock = 0
     rows = Rows(names, [], [], {name: [] for name in names if name in kinds}, [], noted, len(content))
-    width = _width(content, names, header, params) if not keyed else None
     for number, line in content:
         try:
             fields = _fields(line, params["delimiter"])
@@ -102,10 +129,10 @@ def read_carefully(data, params, day):
             rows.values[name].append(value)
             if value is None and name in row:
                 _note(noted, "empty cells, now null", number)
-    if clock * 2 > len(content):
+    if clock * 2 > of:
         hint = "a dump of many days wants a name without a date"
-        raise RejectedFileError(f"{clock} of its {len(content)} rows are more than a day from {day}; {hint}")
-    if not data.endswith((b"\n", b"\r")) and rows.lines and rows.lines[-1] == content[-1][0]:
+        raise RejectedFileError(f"{clock} of its {of} rows are more than a day from {day}; {hint}")
+    if not ended and rows.lines and rows.lines[-1] == content[-1][0]:
         _note(noted, "last lines without an end, which may be cut", rows.lines[-1])
     return rows
 
@@ -156,15 +183,14 @@ def _shape(content, params, noted):
         return (*_with_header(content, fields, params, noted), number, False)
     keyed = Counter(_looks_keyed(line, params["delimiter"]) for _, line in content)
     if keyed[True] > keyed[False]:
-        names = {params["timestamp_column"]: None}
-        for _, line in content:
-            names.update(
-                (match[1], None)
-                for match in map(KEY_VALUE.fullmatch, _text(line).split(params["delimiter"])[1:])
-                if match
-            )
-        return list(names), content, 0, True
+        return [params["timestamp_column"], *_all_keys(content, params["delimiter"])], content, 0, True
     return declared, content, 0, False
+
+
+def _all_keys(content, delimiter):
+    """The keys of the lines, in the order of their first appearance."""
+    fields = (field for _, line in content for field in _text(line).split(delimiter)[1:])
+    return list(dict.fromkeys(match[1] for match in map(KEY_VALUE.fullmatch, fields) if match))
 
 
 def _looks_keyed(line, delimiter):

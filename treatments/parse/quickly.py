@@ -1,32 +1,209 @@
-"""Reads one clean file at once: the same rows as line by line, or nothing where that cannot be told cheaply.
+"""Reads the clean lines of a file at once: the same rows as line by line, for whatever can be told cheaply to be clean.
 
 pyarrow converts by types, and would accept in silence what is no value here (`0x10`, `18.`, `inf`, `09:07Z`). So
-the bytes are held to what a clean file consists of, and colons and `Z` are counted: a file that passes can only
-be converted to what reading line by line gives.
+lines are held to the bytes that clean ones consist of, and their points, colons and `Z` are looked at: one that
+passes can only be converted to what reading line by line gives. The others are left for that.
 """
 
 import re
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 INSTANT = pa.timestamp("ns", tz="UTC")
 TYPES = {"integer": pa.int64(), "float": pa.float64()}
-CLEAN = b"0123456789-.:TZ\r\n"
+CLEAN = b"0123456789-.:TZ\n"
 STARTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
+KEY = re.compile(rb"([A-Za-z_][A-Za-z_0-9]*):[^:]*")
+BLOCK = 1 << 17  # bytes
 LONGEST_LINE = 300  # bytes: a float in less cannot become zero for want of digits
+STAMP = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
+FIELDS = {"integer": "(-?[0-9]{1,18})?", "float": r"(-?([0-9]+(\.[0-9]+)?|\.[0-9]+))?"}
+
+
+class Quick(NamedTuple):
+    """The clean lines of a file as a `table` of all its columns, with their numbers; `left` are the other lines."""
+
+    table: pa.Table
+    numbers: np.ndarray
+    left: list
+    header: bytes
+    keyed: bool
+
+
+class _Lines(NamedTuple):
+    """Whole lines of bytes, each with the number that it has in its file."""
+
+    body: bytes
+    numbers: np.ndarray
+
+    @property
+    def codes(self):
+        return np.frombuffer(self.body, np.uint8)
+
+    @property
+    def ends(self):
+        return np.flatnonzero(self.codes == ord("\n"))
 
 
 def read_quickly(data, params):
-    """The rows of the bytes of a clean file as a table of all its columns, or None."""
-    delimiter = params["delimiter"].encode()
-    body, names = _without_header(data.removeprefix(b"\xef\xbb\xbf"), params)
-    if names is None or delimiter in CLEAN or body.translate(None, CLEAN + delimiter) or not _is_regular(body):
+    """The clean lines of the bytes of a file, or None where its shape is none that is read at once."""
+    data, delimiter = data.removeprefix(b"\xef\xbb\xbf"), params["delimiter"].encode()
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+    if b"\r" in data or delimiter in CLEAN or len(delimiter) != 1:
         return None
-    kinds = {name: params["types"][domain] for domain, columns in params["domains"].items() for name in columns}
+    start, header, names = 0, b"", [params["timestamp_column"], *_declared(params)]
+    if not STARTS.match(data):
+        start = data.find(b"\n") + 1
+        header = data[: start - 1]
+        names = header.decode("utf-8", "replace").split(params["delimiter"])
+        plain = len(set(names)) == len(names) and all(re.fullmatch(r"\w+", name) for name in names)
+        if not start or not plain or names[0] != params["timestamp_column"] or not STARTS.match(data, start):
+            return None
+    first = 2 if header else 1
+    clean = CLEAN + delimiter
+    if data.endswith(b"\n") and data.translate(None, clean) == header.translate(None, clean):
+        number = _number_if_clean(np.frombuffer(data, np.uint8)[start:])
+        table = _convert(pa.py_buffer(data).slice(start), number, names, params)
+        if table is not None:
+            return Quick(table, np.arange(first, first + number), [], header, False)
+    body, _, rest = data[start:].rpartition(b"\n")
+    body += b"\n"
+    lines = _Lines(body, np.arange(first, first + body.count(b"\n")))
+    whole = lines
+    keys = None if header else _keys(body.partition(b"\n")[0], delimiter)
+    if keys:
+        names = [params["timestamp_column"], *keys]
+        lines = _only(lines, _take_keys_off(lines, keys, delimiter, probe=True))
+        lines = _take_keys_off(lines, keys, delimiter, probe=False)
+    lines = _only(lines, _clean_lines(lines, delimiter, len(names)))
+    table = _convert(pa.py_buffer(lines.body), len(lines.numbers), names, params)
+    if table is None and lines.body:
+        lines = _only(lines, _matching_lines(lines, names, params))
+        table = _convert(pa.py_buffer(lines.body), len(lines.numbers), names, params)
+    if table is None:
+        return None
+    left = [*_others(whole, lines.numbers), *([(int(whole.numbers[-1]) + 1, rest)] if rest else [])]
+    return Quick(table, lines.numbers, left, header, bool(keys))
+
+
+def _declared(params):
+    return [name for columns in params["domains"].values() for name in columns]
+
+
+def _keys(line, delimiter):
+    """The keys of a line of key:value fields, or None."""
+    matches = [KEY.fullmatch(field) for field in line.split(delimiter)[1:]]
+    keys = [match[1].decode() for match in matches if match]
+    return keys if matches and len(keys) == len(matches) and len(set(keys)) == len(keys) else None
+
+
+def _take_keys_off(lines, keys, delimiter, probe):
+    """Which lines have just these keys in this order (`probe`); or the lines, which all have, without them."""
+    codes, ends = lines.codes, lines.ends
+    marks = np.flatnonzero(codes == delimiter[0])
+    counts = np.diff(np.searchsorted(marks, ends), prepend=0)
+    alike = counts == len(keys)
+    places = marks[np.repeat(alike, counts)].reshape(-1, len(keys))
+    kept = np.ones(0 if probe else len(codes), bool)
+    good = np.ones(len(places), bool)
+    for place, key in enumerate(keys):
+        for offset, code in enumerate(f"{key}:".encode(), start=1):
+            spots = np.minimum(places[:, place] + offset, len(codes) - 1)
+            if probe:
+                good &= codes[spots] == code
+            else:
+                kept[spots] = False
+    if not probe:
+        return _Lines(codes[kept].tobytes(), lines.numbers)
+    alike[alike] = good
+    return alike
+
+
+def _only(lines, good):
+    """Those of the lines that are good."""
+    if good.all():
+        return lines
+    kept = np.repeat(good, np.diff(lines.ends, prepend=-1))
+    return _Lines(lines.codes[kept].tobytes(), lines.numbers[good])
+
+
+def _others(whole, numbers):
+    """The lines, with their numbers, that are not among `numbers`."""
+    if len(numbers) == len(whole.numbers):
+        return []
+    ends = whole.ends
+    missing = np.flatnonzero(~np.isin(whole.numbers, numbers))
+    return [(int(whole.numbers[at]), whole.body[ends[at - 1] + 1 if at else 0 : ends[at]]) for at in missing]
+
+
+def _number_if_clean(codes):
+    """The number of lines, if all are clean by counts over all of them; 0 if not. In blocks that fit a cache."""
+    number = stamps = colons = 0
+    last = -1
+    for start in range(0, len(codes), BLOCK):
+        block = codes[start : start + BLOCK]
+        ends = np.flatnonzero(block == ord("\n"))
+        lengths = np.diff(ends, prepend=last)
+        if len(ends) and (lengths.min() < 2 or lengths.max() > LONGEST_LINE):
+            return 0
+        last = (ends[-1] if len(ends) else last) - BLOCK
+        number += len(ends)
+        stamps += np.count_nonzero(block == ord("Z"))
+        colons += np.count_nonzero(block == ord(":"))
+        if _bare_points(codes, start, start + BLOCK).size:
+            return 0
+    return number if stamps == number and colons == 2 * number else 0
+
+
+def _bare_points(codes, start, end):
+    """Where a point stands with no digit after it; the last code of all is never a point, but the end of a line."""
+    points = np.flatnonzero(codes[start:end] == ord(".")) + start
+    after = codes[points + 1]
+    return points[(after < ord("0")) | (after > ord("9"))]
+
+
+def _clean_lines(lines, delimiter, width):
+    """Which lines are clean, as far as bytes tell."""
+    codes, ends = lines.codes, lines.ends
+    usual = np.zeros(256, bool)
+    usual[list(CLEAN + delimiter)] = True
+    lengths = np.diff(ends, prepend=-1)
+    clean = (lengths > 1) & (lengths <= LONGEST_LINE)
+    for code, number in ((delimiter[0], width - 1), (ord("Z"), 1), (ord(":"), 2)):
+        clean &= np.diff(np.searchsorted(np.flatnonzero(codes == code), ends), prepend=0) == number
+    for places in (np.flatnonzero(~usual[codes]), _bare_points(codes, 0, len(codes))):
+        clean[np.searchsorted(ends, places)] = False
+    return clean
+
+
+def _matching_lines(lines, names, params):
+    """Which lines pyarrow can convert but for days that do not exist: by a pattern of the whole line."""
+    kinds = _kinds(params)
+    fields = [STAMP, *(FIELDS[kinds.get(name, "float")] for name in names[1:])]
+    pattern = f"^{re.escape(params['delimiter']).join(fields)}\n$"
+    offsets = np.concatenate(([0], lines.ends + 1)).astype(np.int64)
+    texts = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(lines.body)]
+    )
+    return pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+
+
+def _kinds(params):
+    return {name: params["types"][domain] for domain, columns in params["domains"].items() for name in columns}
+
+
+def _convert(body, number, names, params):
+    """A buffer of a number of lines as a table, or None where one of them cannot be converted."""
+    kinds = _kinds(params)
     types = {name: TYPES[kinds.get(name, "float")] for name in names}
     types[params["timestamp_column"]] = INSTANT
+    if not number:
+        return None
     try:
         table = pa.csv.read_csv(
             pa.BufferReader(body),
@@ -36,38 +213,8 @@ def read_quickly(data, params):
         )
     except pa.ArrowInvalid:
         return None
-    whole = table.num_rows == body.count(b"\n") and not table[params["timestamp_column"]].null_count
+    whole = table.num_rows == number and not table[params["timestamp_column"]].null_count
     return table if whole and all(map(_is_finite, table.columns)) else None
-
-
-def _without_header(data, params):
-    """The bytes after the header, and the columns; None for these when the header is not plain."""
-    if STARTS.match(data):
-        return data, [params["timestamp_column"], *(name for names in params["domains"].values() for name in names)]
-    first, _, body = data.partition(b"\n")
-    names = first.decode("utf-8", "replace").rstrip("\r").split(params["delimiter"])
-    plain = params["timestamp_column"] in names and len(set(names)) == len(names)
-    plain = plain and all(re.fullmatch(r"\w+", name) for name in names)
-    return body, names if plain and STARTS.match(body) else None
-
-
-def _is_regular(body):
-    """Whether every line ends, is short and not empty, has one `Z` and two colons, and every point a digit after it."""
-    if not body.endswith(b"\n"):
-        return False
-    codes = np.frombuffer(body, np.uint8)
-    ends = np.flatnonzero(codes == ord("\n"))
-    lengths = np.diff(ends, prepend=-1)
-    if lengths.min() < 2 or lengths.max() > LONGEST_LINE:
-        return False
-    if b"\r" in body and not (codes[ends - 1] == ord("\r")).all():
-        return False
-    if body.count(b"\r") not in (0, len(ends)):
-        return False
-    if np.count_nonzero(codes == ord("Z")) != len(ends) or np.count_nonzero(codes == ord(":")) != 2 * len(ends):
-        return False
-    after_points = codes[np.flatnonzero(codes == ord(".")) + 1]
-    return bool(((after_points >= ord("0")) & (after_points <= ord("9"))).all())
 
 
 def _is_finite(column):

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from carefully import Reject, RejectedFileError, read_carefully
+from carefully import Reject, RejectedFileError, read_carefully, read_left
 from quickly import INSTANT, TYPES, read_quickly
 
 DAY = np.int64(86_400 * 1_000_000_000)
@@ -158,21 +158,45 @@ def _day_of(path):
 
 def _table(data, params, day):
     """The rows of a file as a table of its columns, its rejects, what to tell, and the number of lines found."""
-    column = params["timestamp_column"]
-    table = read_quickly(data, params)
-    if table is not None and (day is None or _is_near(table[column], day)):
-        empty = sum(
-            one.null_count
-            for name, one in zip(table.column_names, table.columns, strict=True)
-            if name in _declared(params)
-        )
-        return table, [], {"empty cells, now null": (empty, None)} if empty else {}, table.num_rows
-    rows = read_carefully(data, params, day)
-    kinds = {name: TYPES[params["types"][domain]] for domain, names in params["domains"].items() for name in names}
+    quick = read_quickly(data, params)
+    if quick is None or not (day is None or _is_near(quick.table[params["timestamp_column"]], day)):
+        rows = read_carefully(data, params, day)
+        return _as_table(rows, params), rows.rejects, rows.noted, rows.found
+    noted = _empty_cells(quick, params)
+    if not quick.left:
+        return quick.table, [], noted, quick.table.num_rows
+    names, of = quick.table.column_names, quick.table.num_rows + len(quick.left)
+    ended = data.endswith((b"\n", b"\r"))
+    rows = read_left(quick.left, names, quick.header, quick.keyed, params, day, of=of, ended=ended)
+    if rows is None:
+        rows = read_carefully(data, params, day)
+        return _as_table(rows, params), rows.rejects, rows.noted, rows.found
+    table = pa.concat_tables([quick.table, _as_table(rows, params)], promote_options="default")
+    order = np.argsort(np.concatenate((quick.numbers, np.array(rows.lines, np.int64))), kind="stable")
+    for kind, (times, line) in rows.noted.items():
+        before, first = noted.get(kind, (0, line))
+        noted[kind] = (before + times, min(first, line))
+    return table.take(order).combine_chunks(), rows.rejects, noted, quick.table.num_rows + rows.found
+
+
+def _empty_cells(quick, params):
+    """What there is to note of empty cells: how many, and the first line."""
+    columns = [quick.table[name] for name in quick.table.column_names if name in _declared(params)]
+    holed = [column for column in columns if column.null_count]
+    if not holed:
+        return {}
+    first = min(int(np.argmax(column.combine_chunks().is_null().to_numpy(zero_copy_only=False))) for column in holed)
+    return {"empty cells, now null": (sum(column.null_count for column in holed), int(quick.numbers[first]))}
+
+
+def _as_table(rows, params):
+    column, kinds = params["timestamp_column"], {}
+    for domain, names in params["domains"].items():
+        kinds |= dict.fromkeys(names, TYPES[params["types"][domain]])
     instants = pa.array(rows.instants, pa.int64()).cast(pa.timestamp("ns")).cast(INSTANT)
     columns = {name: pa.array(values, kinds[name]) for name, values in rows.values.items()}
     columns |= {name: pa.nulls(len(instants)) for name in rows.names if name not in kinds and name != column}
-    return pa.table({column: instants, **columns}), rows.rejects, rows.noted, rows.found
+    return pa.table({column: instants, **columns})
 
 
 def _is_near(instants, day):
