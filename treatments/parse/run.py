@@ -20,11 +20,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from carefully import Reject, RejectedFileError, read_carefully, read_left
+from pieces import DAY, put_together, write_pieces
 from quickly import INSTANT, TYPES, read_quickly
-
-DAY = np.int64(86_400 * 1_000_000_000)
 
 
 def run(input_dir: str, output_dir: str, params: dict) -> None:
@@ -42,7 +40,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
             read = partial(_read, params=params, scratch=Path(scratch))
             results = list(pool.map(read, range(len(files)), files))
             _see_that_something_was_read(results)
-            written = _publish(results, Path(output_dir), params)
+            written = put_together(results, Path(output_dir), params)
         _write_rejects(results, Path(output_dir))
         _see_that_nothing_is_lost(results, written, params)
         _warn(results)
@@ -52,15 +50,6 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
 
 class _RefusedError(Exception):
     """What is wrong with the params or the data, in words that need no traceback."""
-
-
-class _Piece(NamedTuple):
-    """The rows that one file has for a domain and a day, in a parquet file."""
-
-    domain: str
-    day: str
-    path: Path
-    rows: int
 
 
 class _Result(NamedTuple):
@@ -131,7 +120,7 @@ def _read(number, path, params, scratch):
     missing = tuple(name for name in declared if name not in table.column_names) if found else ()
     extra = tuple(name for name in table.column_names if name not in declared)
     table, noted = _in_order(table, column, noted)
-    pieces = list(_pieces(table, number, path, params, scratch))
+    pieces = list(write_pieces(table, number, path, params, scratch))
     if not day and table.num_rows:
         _note_far_days(table[column], noted)
     return _Result(path, found, table.num_rows, pieces, rejects, noted, missing, extra, len(data))
@@ -231,62 +220,6 @@ def _note_far_days(instants, noted):
     if far.any():
         named = ", ".join(str(np.datetime64(int(day), "D")) for day in np.unique(days[far])[:5])
         noted[f"rows far from the others in time, kept ({named})"] = (int(far.sum()), int(np.argmax(far)) + 1)
-
-
-def _pieces(table, number, path, params, scratch):
-    """Write the rows of a file, by domain and day; a domain of which it has no column gets none."""
-    column = params["timestamp_column"]
-    if not table.num_rows:
-        return
-    days = table[column].cast(pa.int64()).to_numpy() // DAY
-    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
-    for domain, names in params["domains"].items():
-        if not set(names) & set(table.column_names):
-            continue
-        kind = TYPES[params["types"][domain]]
-        arrays = [table[name] if name in table.column_names else pa.nulls(table.num_rows, kind) for name in names]
-        label = pa.DictionaryArray.from_arrays(np.zeros(table.num_rows, np.int32), [domain])
-        part = pa.table([table[column], *arrays, label], names=[column, *names, "domain"])
-        for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
-            day = str(np.datetime64(int(days[start]), "D"))
-            piece = _Piece(domain, day, scratch / f"{domain}__{day}__{number}.parquet", int(end - start))
-            _write(part.slice(start, end - start), piece.path, column, [path.name])
-            yield piece
-
-
-def _write(table, path, column, sources):
-    """Write one file, naming in its metadata the files that gave rows to it, and nothing of the run.
-
-    The encodings suit sorted timestamps and slowly varying values: see `python -m tests.benchmarks parse`.
-    """
-    encodings = {name: "DELTA_BINARY_PACKED" for name in table.column_names if pa.types.is_integer(table[name].type)}
-    encodings |= {name: "BYTE_STREAM_SPLIT" for name in table.column_names if pa.types.is_floating(table[name].type)}
-    names = json.dumps(sources).encode("utf-8", "backslashreplace")
-    pq.write_table(
-        table.replace_schema_metadata({"sources": names}),
-        path,
-        compression="zstd",
-        use_dictionary=["domain"],
-        column_encoding={column: "DELTA_BINARY_PACKED", **encodings},
-    )
-
-
-def _publish(results, output_dir, params):
-    """Put the pieces in place, those of one domain and day as one file; returns how many rows each domain got."""
-    pieces, written = {}, dict.fromkeys(params["domains"], 0)
-    for result in results:
-        for piece in result.pieces:
-            pieces.setdefault((piece.domain, piece.day), []).append((piece, result.path.name))
-            written[piece.domain] += piece.rows
-    for (domain, day), parts in pieces.items():
-        target = output_dir / f"{domain}__{day}.parquet"
-        if len(parts) == 1:
-            os.replace(parts[0][0].path, target)
-            continue
-        table = pa.concat_tables([pq.read_table(piece.path) for piece, _ in parts])
-        order = np.argsort(table[params["timestamp_column"]].cast(pa.int64()).to_numpy(), kind="stable")
-        _write(table.take(order).combine_chunks(), target, params["timestamp_column"], [name for _, name in parts])
-    return written
 
 
 def _write_rejects(results, output_dir):
