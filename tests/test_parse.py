@@ -379,7 +379,7 @@ def test_29_clock(station: Station) -> None:
     assert station.error() == f"nothing could be read from 1 file; first: station_2026-02-20.csv: {hint}"
     (station.raw / "station_2026-02-20.csv").rename(station.raw / "station.csv")
     assert len([name for name in station.parse() if name.startswith("bio")]) == 5
-    assert "rows far from the others in time, kept (1970-01-01): 1, first: station.csv:1" in station.said
+    assert "rows far from the others in time, kept (1970-01-01): 1, first: station.csv:5" in station.said
 
 
 def test_30_order_and_duplicates(station: Station) -> None:
@@ -392,6 +392,17 @@ def test_30_order_and_duplicates(station: Station) -> None:
         "rows out of order: 2, first: a.csv:2",
         "rows of an instant that has one already: 2, first: a.csv",
     ]
+
+
+def test_30_places_are_lines_of_the_file(station: Station) -> None:
+    """What is out of order, or far in time, is told by its line, counting the header, empty and rejected lines."""
+    rows = [f"2026-01-20T00:00:0{second}Z;1;1;1\n" for second in (3, 4, 2)]
+    for damage in ("", "damaged\n"):
+        station.write(HEADER + damage + "\n" + "".join(rows) + "1970-01-01T00:00:00Z;1;1;1\n")
+        station.parse()
+        line = 5 + bool(damage)
+        assert f"rows out of order: 2, first: a.csv:{line}" in station.said
+        assert f"rows far from the others in time, kept (1970-01-01): 1, first: a.csv:{line + 1}" in station.said
 
 
 def test_31_days_are_utc_days_and_files_are_merged(station: Station) -> None:

@@ -112,17 +112,17 @@ def _read(number, path, params, scratch):
     try:
         data = _bytes(path)
         day = _day_of(path)
-        table, rejects, noted, found = _table(data, params, day)
+        table, numbers, rejects, noted, found = _table(data, params, day)
     except RejectedFileError as rejected:
         return _Result(path, 1, 0, [], [Reject(None, None, str(rejected), "")], {}, (), (), 0)
     column = params["timestamp_column"]
     declared = _declared(params)
     missing = tuple(name for name in declared if name not in table.column_names) if found else ()
     extra = tuple(name for name in table.column_names if name not in declared)
-    table, noted = _in_order(table, column, noted)
-    pieces = list(write_pieces(table, number, path, params, scratch))
     if not day and table.num_rows:
-        _note_far_days(table[column], noted)
+        _note_far_days(table[column], numbers, noted)
+    table = _in_order(table, column, numbers, noted)
+    pieces = list(write_pieces(table, number, path, params, scratch))
     return _Result(path, found, table.num_rows, pieces, rejects, noted, missing, extra, len(data))
 
 
@@ -146,26 +146,30 @@ def _day_of(path):
 
 
 def _table(data, params, day):
-    """The rows of a file as a table of its columns, its rejects, what to tell, and the number of lines found."""
+    """The rows of a file as a table of its columns, their lines, its rejects, what to tell, and the lines found."""
     quick = read_quickly(data, params)
     if quick is None or not (day is None or _is_near(quick.table[params["timestamp_column"]], day)):
-        rows = read_carefully(data, params, day)
-        return _as_table(rows, params), rows.rejects, rows.noted, rows.found
+        return _line_by_line(data, params, day)
     noted = _empty_cells(quick, params)
     if not quick.left:
-        return quick.table, [], noted, quick.table.num_rows
+        return quick.table, quick.numbers, [], noted, quick.table.num_rows
     names, of = quick.table.column_names, quick.table.num_rows + len(quick.left)
     ended = data.endswith((b"\n", b"\r"))
     rows = read_left(quick.left, names, quick.header, quick.keyed, params, day, of=of, ended=ended)
     if rows is None:
-        rows = read_carefully(data, params, day)
-        return _as_table(rows, params), rows.rejects, rows.noted, rows.found
+        return _line_by_line(data, params, day)
     table = pa.concat_tables([quick.table, _as_table(rows, params)], promote_options="default")
-    order = np.argsort(np.concatenate((quick.numbers, np.array(rows.lines, np.int64))), kind="stable")
+    numbers = np.concatenate((quick.numbers, np.array(rows.lines, np.int64)))
+    order = np.argsort(numbers, kind="stable")
     for kind, (times, line) in rows.noted.items():
         before, first = noted.get(kind, (0, line))
         noted[kind] = (before + times, min(first, line))
-    return table.take(order).combine_chunks(), rows.rejects, noted, quick.table.num_rows + rows.found
+    return table.take(order).combine_chunks(), numbers[order], rows.rejects, noted, quick.table.num_rows + rows.found
+
+
+def _line_by_line(data, params, day):
+    rows = read_carefully(data, params, day)
+    return _as_table(rows, params), np.array(rows.lines, np.int64), rows.rejects, rows.noted, rows.found
 
 
 def _empty_cells(quick, params):
@@ -200,26 +204,27 @@ def _declared(params):
     return [params["timestamp_column"], *(name for columns in params["domains"].values() for name in columns)]
 
 
-def _in_order(table, column, noted):
+def _in_order(table, column, numbers, noted):
     """The rows in the order of time, those of one instant as they were; notes what was out of order or double."""
-    steps = np.diff(table[column].cast(pa.int64()).to_numpy())
-    back, same = int((steps < 0).sum()), int((steps == 0).sum())
-    if back:
-        noted = {**noted, "rows out of order": (back, int(np.argmax(steps < 0)) + 2)}
-        table = table.take(np.argsort(table[column].cast(pa.int64()).to_numpy(), kind="stable"))
-        same = int((np.diff(table[column].cast(pa.int64()).to_numpy()) == 0).sum())
+    instants = table[column].cast(pa.int64()).to_numpy()
+    back = np.diff(instants) < 0
+    if back.any():
+        noted["rows out of order"] = (int(back.sum()), int(numbers[np.argmax(back) + 1]))
+        order = np.argsort(instants, kind="stable")
+        table, instants = table.take(order), instants[order]
+    same = int((np.diff(instants) == 0).sum())
     if same:
-        noted = {**noted, "rows of an instant that has one already": (same, None)}
-    return table, noted
+        noted["rows of an instant that has one already"] = (same, None)
+    return table
 
 
-def _note_far_days(instants, noted):
+def _note_far_days(instants, numbers, noted):
     """Note days that are more than a year from most of an undated file: a clock gone wrong, perhaps."""
     days = instants.cast(pa.int64()).to_numpy() // DAY
     far = np.abs(days - np.median(days)) > 366
     if far.any():
         named = ", ".join(str(np.datetime64(int(day), "D")) for day in np.unique(days[far])[:5])
-        noted[f"rows far from the others in time, kept ({named})"] = (int(far.sum()), int(np.argmax(far)) + 1)
+        noted[f"rows far from the others in time, kept ({named})"] = (int(far.sum()), int(numbers[np.argmax(far)]))
 
 
 def _write_rejects(results, output_dir):
