@@ -45,7 +45,7 @@ def parse() -> Iterator[Callable[[str, str, dict[str, Any]], None]]:
     sys.path.insert(0, str(PARSE))
     yield import_module("run").run
     sys.path.remove(str(PARSE))
-    for name in ("run", "pieces", "quickly", "carefully"):
+    for name in ("run", "pieces", "quickly", "carefully", "columns"):
         del sys.modules[name]
 
 

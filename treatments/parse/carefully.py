@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from columns import DAY, declared, kinds
+
 ISO_8601 = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 KEY_VALUE = re.compile(r"\s*([A-Za-z_]\w*)\s*:(.*)", re.ASCII | re.DOTALL)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY = 86_400 * 1_000_000_000
 INT64 = range(-(2**63), 2**63)
 TIMES = range(-9_223_372_036, 9_223_372_036)  # whole seconds that fit into nanoseconds of 64 bits
 LONGEST_TEXT = 4_096  # characters of a line that is kept in the rejects
@@ -106,10 +107,10 @@ def _content(lines, noted):
 
 def _rows(content, names, keyed, width, noted, params, day, *, of, ended):
     """Every line as a row or a reject; `of` is the number of lines that the file has in all."""
-    kinds = {name: params["types"][domain] for domain, columns in params["domains"].items() for name in columns}
+    known = kinds(params)
     zone, nulls = ZoneInfo(params["tz"]), frozenset(params["null_values"])
     clock = 0
-    rows = Rows(names, [], [], {name: [] for name in names if name in kinds}, [], noted, len(content))
+    rows = Rows(names, [], [], {name: [] for name in names if name in known}, [], noted, len(content))
     for number, line in content:
         try:
             fields = _fields(line, params["delimiter"])
@@ -119,7 +120,7 @@ def _rows(content, names, keyed, width, noted, params, day, *, of, ended):
             if day and abs(instant // DAY - (day - EPOCH.date()).days) > 1:
                 clock += 1
                 raise _BadLineError(place, f"clock: {text!r} is more than a day from {day}, the day of the file's name")
-            values = {name: _value(*row[name], kinds[name], nulls) if name in row else None for name in rows.values}
+            values = {name: _value(*row[name], known[name], nulls) if name in row else None for name in rows.values}
         except _BadLineError as bad:
             rows.rejects.append(Reject(number, *bad.args, _text(line)))
             continue
@@ -178,13 +179,12 @@ def _shape(content, params, noted):
         fields = _fields(first, params["delimiter"])
     except _BadLineError as bad:
         raise RejectedFileError(f"its first line cannot be read: {bad.args[1]}") from None
-    declared = [params["timestamp_column"], *(name for columns in params["domains"].values() for name in columns)]
     if not ISO_8601.fullmatch(fields[0]):
         return (*_with_header(content, fields, params, noted), number, False)
     keyed = Counter(_looks_keyed(line, params["delimiter"]) for _, line in content)
     if keyed[True] > keyed[False]:
         return [params["timestamp_column"], *_all_keys(content, params["delimiter"])], content, 0, True
-    return declared, content, 0, False
+    return declared(params), content, 0, False
 
 
 def _all_keys(content, delimiter):

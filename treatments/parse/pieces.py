@@ -8,9 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from columns import DAY
 from quickly import TYPES
-
-DAY = np.int64(86_400 * 1_000_000_000)  # nanoseconds
 
 
 class Piece(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
+from columns import declared, kinds
 
 INSTANT = pa.timestamp("ns", tz="UTC")
 TYPES = {"integer": pa.int64(), "float": pa.float64()}
@@ -56,7 +57,7 @@ def read_quickly(data, params):
         data = data.replace(b"\r\n", b"\n")
     if b"\r" in data or delimiter in CLEAN or len(delimiter) != 1:
         return None
-    start, header, names = 0, b"", [params["timestamp_column"], *_declared(params)]
+    start, header, names = 0, b"", declared(params)
     if not STARTS.match(data):
         start = data.find(b"\n") + 1
         header = data[: start - 1]
@@ -78,8 +79,8 @@ def read_quickly(data, params):
     keys = None if header else _keys(body.partition(b"\n")[0], delimiter)
     if keys:
         names = [params["timestamp_column"], *keys]
-        lines = _only(lines, _take_keys_off(lines, keys, delimiter, probe=True))
-        lines = _take_keys_off(lines, keys, delimiter, probe=False)
+        lines = _only(lines, _lines_with(lines, keys, delimiter))
+        lines = _without_keys(lines, keys, delimiter)
     lines = _only(lines, _clean_lines(lines, delimiter, len(names)))
     table = _convert(pa.py_buffer(lines.body), len(lines.numbers), names, params)
     if table is None and lines.body:
@@ -91,10 +92,6 @@ def read_quickly(data, params):
     return Quick(table, lines.numbers, left, header, bool(keys))
 
 
-def _declared(params):
-    return [name for columns in params["domains"].values() for name in columns]
-
-
 def _keys(line, delimiter):
     """The keys of a line of key:value fields, or None."""
     matches = [KEY.fullmatch(field) for field in line.split(delimiter)[1:]]
@@ -102,26 +99,34 @@ def _keys(line, delimiter):
     return keys if matches and len(keys) == len(matches) and len(set(keys)) == len(keys) else None
 
 
-def _take_keys_off(lines, keys, delimiter, probe):
-    """Which lines have just these keys in this order (`probe`); or the lines, which all have, without them."""
-    codes, ends = lines.codes, lines.ends
+def _lines_with(lines, keys, delimiter):
+    """Which lines have just these keys, in this order."""
+    codes = lines.codes
     marks = np.flatnonzero(codes == delimiter[0])
-    counts = np.diff(np.searchsorted(marks, ends), prepend=0)
+    counts = np.diff(np.searchsorted(marks, lines.ends), prepend=0)
     alike = counts == len(keys)
-    places = marks[np.repeat(alike, counts)].reshape(-1, len(keys))
-    kept = np.ones(0 if probe else len(codes), bool)
-    good = np.ones(len(places), bool)
-    for place, key in enumerate(keys):
-        for offset, code in enumerate(f"{key}:".encode(), start=1):
-            spots = np.minimum(places[:, place] + offset, len(codes) - 1)
-            if probe:
-                good &= codes[spots] == code
-            else:
-                kept[spots] = False
-    if not probe:
-        return _Lines(codes[kept].tobytes(), lines.numbers)
+    good = np.ones(int(alike.sum()), bool)
+    for places, code in _key_places(marks[np.repeat(alike, counts)], keys):
+        good &= codes[np.minimum(places, len(codes) - 1)] == code
     alike[alike] = good
     return alike
+
+
+def _without_keys(lines, keys, delimiter):
+    """The lines, which all have just these keys in this order, without them."""
+    codes = lines.codes
+    kept = np.ones(len(codes), bool)
+    for places, _ in _key_places(np.flatnonzero(codes == delimiter[0]), keys):
+        kept[places] = False
+    return _Lines(codes[kept].tobytes(), lines.numbers)
+
+
+def _key_places(marks, keys):
+    """For each byte of the keys and their colons: where it stands in each line, after which delimiter, and the byte."""
+    after = marks.reshape(-1, len(keys))
+    for key, marks_of_key in zip(keys, after.T, strict=True):
+        for offset, code in enumerate(f"{key}:".encode(), start=1):
+            yield marks_of_key + offset, code
 
 
 def _only(lines, good):
@@ -183,8 +188,8 @@ def _clean_lines(lines, delimiter, width):
 
 def _matching_lines(lines, names, params):
     """Which lines pyarrow can convert but for days that do not exist: by a pattern of the whole line."""
-    kinds = _kinds(params)
-    fields = [STAMP, *(FIELDS[kinds.get(name, "float")] for name in names[1:])]
+    known = kinds(params)
+    fields = [STAMP, *(FIELDS[known.get(name, "float")] for name in names[1:])]
     pattern = f"^{re.escape(params['delimiter']).join(fields)}\n$"
     offsets = np.concatenate(([0], lines.ends + 1)).astype(np.int64)
     texts = pa.LargeBinaryArray.from_buffers(
@@ -193,14 +198,10 @@ def _matching_lines(lines, names, params):
     return pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
 
 
-def _kinds(params):
-    return {name: params["types"][domain] for domain, columns in params["domains"].items() for name in columns}
-
-
 def _convert(body, number, names, params):
     """A buffer of a number of lines as a table, or None where one of them cannot be converted."""
-    kinds = _kinds(params)
-    types = {name: TYPES[kinds.get(name, "float")] for name in names}
+    known = kinds(params)
+    types = {name: TYPES[known.get(name, "float")] for name in names}
     types[params["timestamp_column"]] = INSTANT
     if not number:
         return None

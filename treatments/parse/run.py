@@ -21,7 +21,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 from carefully import Reject, RejectedFileError, read_carefully, read_left
-from pieces import DAY, put_together, write_pieces
+from columns import DAY, declared, kinds
+from pieces import put_together, write_pieces
 from quickly import INSTANT, TYPES, read_quickly
 
 
@@ -116,9 +117,8 @@ def _read(number, path, params, scratch):
     except RejectedFileError as rejected:
         return _Result(path, 1, 0, [], [Reject(None, None, str(rejected), "")], {}, (), (), 0)
     column = params["timestamp_column"]
-    declared = _declared(params)
-    missing = tuple(name for name in declared if name not in table.column_names) if found else ()
-    extra = tuple(name for name in table.column_names if name not in declared)
+    missing = tuple(name for name in declared(params) if name not in table.column_names) if found else ()
+    extra = tuple(name for name in table.column_names if name not in declared(params))
     if not day and table.num_rows:
         _note_far_days(table[column], numbers, noted)
     table = _in_order(table, column, numbers, noted)
@@ -174,7 +174,7 @@ def _line_by_line(data, params, day):
 
 def _empty_cells(quick, params):
     """What there is to note of empty cells: how many, and the first line."""
-    columns = [quick.table[name] for name in quick.table.column_names if name in _declared(params)]
+    columns = [quick.table[name] for name in quick.table.column_names if name in declared(params)]
     holed = [column for column in columns if column.null_count]
     if not holed:
         return {}
@@ -183,12 +183,10 @@ def _empty_cells(quick, params):
 
 
 def _as_table(rows, params):
-    column, kinds = params["timestamp_column"], {}
-    for domain, names in params["domains"].items():
-        kinds |= dict.fromkeys(names, TYPES[params["types"][domain]])
+    column, known = params["timestamp_column"], kinds(params)
     instants = pa.array(rows.instants, pa.int64()).cast(pa.timestamp("ns")).cast(INSTANT)
-    columns = {name: pa.array(values, kinds[name]) for name, values in rows.values.items()}
-    columns |= {name: pa.nulls(len(instants)) for name in rows.names if name not in kinds and name != column}
+    columns = {name: pa.array(values, TYPES[known[name]]) for name, values in rows.values.items()}
+    columns |= {name: pa.nulls(len(instants)) for name in rows.names if name not in known and name != column}
     return pa.table({column: instants, **columns})
 
 
@@ -197,11 +195,6 @@ def _is_near(instants, day):
     nanoseconds = instants.cast(pa.int64()).to_numpy()
     middle = (day - date(1970, 1, 1)).days
     return len(nanoseconds) == 0 or middle - 1 <= nanoseconds.min() // DAY <= nanoseconds.max() // DAY <= middle + 1
-
-
-def _declared(params):
-    """The columns of a file without a header: the timestamp, then those of the domains in their order."""
-    return [params["timestamp_column"], *(name for columns in params["domains"].values() for name in columns)]
 
 
 def _in_order(table, column, numbers, noted):
@@ -265,19 +258,19 @@ def _see_that_nothing_is_lost(results, written, params):
 
 def _warn(results):
     """Tell what the user should know: one line per kind, with how often and where first."""
-    kinds = {}  # kind -> [times, first place]
+    warned = {}  # kind -> [times, first place]
     seen = {}  # size -> files
     for result in results:
         for kind, (times, line) in _told(result).items():
-            entry = kinds.setdefault(kind, [0, f"{result.path.name}:{line}" if line else result.path.name])
+            entry = warned.setdefault(kind, [0, f"{result.path.name}:{line}" if line else result.path.name])
             entry[0] += times
         twin = next((path for path in seen.get(result.size, ()) if filecmp.cmp(path, result.path, shallow=False)), None)
         if twin and result.rows:
-            kinds.setdefault(
+            warned.setdefault(
                 "files that are another's copy, byte for byte, all rows kept", [0, f"{twin.name} = {result.path.name}"]
             )[0] += 1
         seen.setdefault(result.size, []).append(result.path)
-    for kind, (times, first) in kinds.items():
+    for kind, (times, first) in warned.items():
         warnings.warn(f"{kind}: {times}, first: {first}")
 
 
