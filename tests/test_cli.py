@@ -23,7 +23,7 @@ def test_help(project: SmallProject, command: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) <= 24
     assert max(map(len, done.stdout.splitlines())) <= 100
-    for word in (*OPTIONS[command], "exit codes: 0 done;"):
+    for word in (*OPTIONS[command], "exit codes: 0 done,"):
         assert word in done.stdout
     [example] = [line for line in done.stdout.splitlines() if line.startswith("example: ")]
     assert example.startswith(f"example: python -m pymyx.core.{command} ")

@@ -39,7 +39,7 @@ def outreach(project: SmallProject) -> SmallProject:
 def reach(project: SmallProject, deed: str, path: object, way: str = "itself", confine: str = "auto") -> None:
     """Let the treatment do something."""
     params = {"deed": deed, "path": str(path), "way": way}
-    run_treatment("reaches_out", "data/in", "data/out", params, confine=confine)  # type: ignore[arg-type]
+    run_treatment("reaches_out", "data/in", "data/out", params, confine=confine, force=True)
 
 
 def grant(permission: str, name: str = "reaches_out") -> str:
@@ -255,7 +255,7 @@ def test_links_in_the_input_folder_are_followed(
         reach(outreach, "read", disk / "private.csv")
     (outreach.root / "data" / "linked").symlink_to(disk)
     params = {"deed": "read", "path": "INPUT/private.csv"}
-    run_treatment("reaches_out", "data/linked", "data/out", params)
+    run_treatment("reaches_out", "data/linked", "data/out-2", params)
 
 
 @full
@@ -269,7 +269,7 @@ def test_a_checkout_on_the_path_is_granted_by_its_packages(outreach: SmallProjec
     site = outreach.root / "some-packages"
     site.mkdir()
     job_sites = [str(outreach.root)]
-    script = f"import sys; sys.path += {job_sites}\nimport pymyx.core.isolation as i\ni._sites = lambda: {job_sites}\nimport pymyx\npymyx.run_treatment('imports', 'data/in', 'data/out', {{'path': 'PATH'}})\n"
+    script = f"import sys; sys.path += {job_sites}\nimport pymyx.core.child as i\ni._sites = lambda: {job_sites}\nimport pymyx\npymyx.run_treatment('imports', 'data/in', 'data/out', {{'path': 'PATH'}})\n"
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     for path, code_ in ((package / "__init__.py", 0), (outreach.root / "secret.txt", 1)):
         done = subprocess.run(

@@ -132,7 +132,17 @@ def test_environment_is_scrubbed(project: SmallProject, monkeypatch: pytest.Monk
     )
     result = run_treatment("env", "data/in", "data/out")
     seen = json.loads((project.output / "facts.json").read_text(encoding="utf-8"))
-    assert set(seen["env"]) <= {"PATH", "LANG", "TZ", "HOME", "TMPDIR", "LC_TIME", "LC_ALL", "LC_CTYPE"}
+    assert set(seen["env"]) <= {
+        "PATH",
+        "LANG",
+        "TZ",
+        "HOME",
+        "TMPDIR",
+        "OMP_NUM_THREADS",
+        "LC_TIME",
+        "LC_ALL",
+        "LC_CTYPE",
+    }
     assert seen["env"]["LC_TIME"] == "C"
     assert seen["env"]["HOME"] == seen["env"]["TMPDIR"] == seen["cwd"]
     assert not Path(seen["cwd"]).exists()

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pymyx.core.isolation import SHIM
+from pymyx.core.child import SHIM
 
 from .conftest import NOTHING, SmallProject
 from .write_schemas import SCHEMAS, schema_texts
@@ -44,7 +44,7 @@ def test_events_fit_their_schema(project: SmallProject) -> None:
     project.treatment("nothing")
     project.misbehaving("raises")
     project.run("nothing")
-    project.run("raises")
+    project.cli("runner", "--treatment", "raises", "--input", "data/in", "--output", "data/out-2")
     validator = jsonschema.Draft202012Validator(schema("event"))
     assert project.statuses == ["nothing start", "nothing success", "raises start", "raises error"]
     for event in project.events:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from pymyx.core.errors import Fault, UsageError
 from pymyx.core.models import Treatment
 from pymyx.core.project import Project
-from pymyx.core.publish import Stage
+from pymyx.core.stage import Stage
 
 Confine = Literal["require", "auto", "off"]
 
@@ -36,7 +36,7 @@ def rules(
         return None
     allowed = [project.root / path for path in treatment.allow.read]
     code = project.treatments / treatment.name
-    read = [input_dir, *_link_targets(input_dir), code, *_link_targets(code), *allowed]
+    read = [input_dir, stage.view_dir, *_link_targets(input_dir), code, *_link_targets(code), *allowed]
     write = [stage.output_dir, stage.scratch_dir, *(SHARED_MEMORY if treatment.allow.shared_memory else [])]
     return {
         "abi": landlock_abi(),

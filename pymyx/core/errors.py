@@ -6,6 +6,7 @@
     ├── BusyError             75   another run holds the output folder: nothing was run
     ├── TreatmentError        1    the treatment failed, whatever the reason in its code or its data
     ├── PublishError          1    the treatment succeeded, but its files could not be put in place
+    ├── LateDataError         1    new input for days whose other input files were archived; they are as they were
     ├── FlowStopped           that of the step that failed
     └── Interrupted           130 (SIGINT) or 143 (SIGTERM)
 
@@ -116,17 +117,31 @@ class PublishError(PymyxError):
     """The treatment succeeded, but what it wrote could not be put in place."""
 
 
+class LateDataError(PymyxError):
+    """There is new input for days whose other input files were archived; what was made of them stays as it is."""
+
+
 class FlowStopped(PymyxError):  # noqa: N818  the name says what happened
-    """A flow stopped at a step; its `__cause__` is the step's error, whose exit code it takes.
+    """A flow stopped at a step, or went on past failed ones; its exit code is that of the last one that failed.
 
     Attributes:
         flow: the flow's name.
-        step: the number of the failed step, from 1.
+        step: the number of the last step that was tried, from 1.
         done, failed, not_run: names of treatments, in the order of the steps.
+        errors: why the failed ones failed, in the same order.
     """
 
     def __init__(
-        self, fault: Fault, *, flow: str, step: int, done: list[str], failed: str, not_run: list[str], exit_code: int
+        self,
+        fault: Fault,
+        *,
+        flow: str,
+        step: int,
+        done: list[str],
+        failed: list[str],
+        not_run: list[str],
+        errors: tuple[PymyxError, ...],
+        exit_code: int,
     ) -> None:
         super().__init__(fault)
         self.flow = flow
@@ -134,6 +149,7 @@ class FlowStopped(PymyxError):  # noqa: N818  the name says what happened
         self.done = done
         self.failed = failed
         self.not_run = not_run
+        self.errors = errors
         self.exit_code = exit_code
 
 

@@ -13,15 +13,18 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-from pymyx.core.confinement import Confine
-from pymyx.core.errors import Fault, FlowStopped, PymyxError
+from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError
 from pymyx.core.lock import locked
+from pymyx.core.options import Options
 from pymyx.core.project import find_project
-from pymyx.core.relay import Show
-from pymyx.core.runner import Options, Result, execute
-from pymyx.core.validator import load_flow
+from pymyx.core.runner import Planned, Result, execute, folders_of
+from pymyx.core.survey import survey
+from pymyx.core.validator import CheckedStep, load_flow
+
+SKIPPED = (TreatmentError, PublishError, LateDataError)  # what a flow that is to keep going goes on past
 
 
 def run_flow(
@@ -29,57 +32,92 @@ def run_flow(
     *,
     root: str | os.PathLike[str] | None = None,
     data: str | os.PathLike[str] | None = None,
-    timeout_s: float | None = None,
-    memory_mb: int | None = None,
-    confine: Confine = "auto",
-    show: Show = lambda text: None,
     on_step: Callable[[int, int, Result], Any] = lambda number, steps, result: None,
+    **options: Any,
 ) -> list[Result]:
     """Run `flows/<name>.json` of the project at `root` (default: around the working directory), and return its steps.
 
-    Its folders are those of `data` (default: `data/` of the project). `timeout_s`, `memory_mb`, `confine` and `show`
-    are those of `run_treatment`, for each step. `on_step` is called after each step with its number from 1, the
-    number of steps, and its result.
+    Its folders are those of `data` (default: `data/` of the project). `on_step` is called after each step with its
+    number from 1, the number of steps, and its result. `options` are those of `pymyx.core.options.Options`, for each
+    step.
 
     Raises:
         UsageError: something is wrong that could be seen beforehand; nothing was run.
         BusyError: another run holds one of its output folders; nothing was run.
-        FlowStopped: a step failed; its `__cause__` says why. The steps before it stay published.
+        FlowStopped: a step failed; its `__cause__` says why. The steps before it stay published, and with
+            `keep_going` those after it that could be run.
     """
-    options = Options(timeout_s, memory_mb, confine, show)
+    chosen = Options(**options)
     project = find_project(root, data=data)
     steps = load_flow(project, name)
-    results: list[Result] = []
+    results: dict[int, Result] = {}
+    failures: dict[int, PymyxError] = {}
     with ExitStack() as stack:
         targets = sorted(step.output_dir for step in steps)
         locks = {target: stack.enter_context(locked(target, project.shown(target))) for target in targets}
         for number, step in enumerate(steps, start=1):
-            lock = locks[step.output_dir]
             try:
-                result = execute(
-                    project,
-                    step.treatment,
-                    step.input_dir,
-                    step.output_dir,
-                    step.params,
-                    options=options,
-                    lock=lock,
-                )
+                results[number] = execute(project, step, options=chosen, lock=locks[step.output_dir])
             except PymyxError as error:
-                raise _stopped(name, number, [step.treatment.name for step in steps], error) from error
-            results.append(result)
-            on_step(number, len(steps), result)
-    return results
+                failures[number] = error
+                if not (chosen.keep_going and isinstance(error, SKIPPED) and _can_go_on(steps[number:])):
+                    break
+            else:
+                on_step(number, len(steps), results[number])
+    if failures:
+        raise _stopped(name, steps, list(results), failures) from failures[min(failures)]
+    return list(results.values())
 
 
-def _stopped(flow: str, number: int, treatments: list[str], error: PymyxError) -> FlowStopped:
-    done, failed, not_run = treatments[: number - 1], treatments[number - 1], treatments[number:]
-    parts = (("done", done), ("failed", [failed]), ("not run", not_run))
+def plan_flow(
+    name: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> list[Planned]:
+    """What `run_flow` would do, step by step, as far as can be told now; nothing is run, locked or written.
+
+    Raises:
+        UsageError: as `run_flow`.
+    """
+    chosen = Options(**options)
+    project = find_project(root, data=data)
+    changing: set[Path] = set()
+    planned = []
+    for step in load_flow(project, name):
+        plan = survey(project, step).plan(chosen.choice) if step.input_dir.is_dir() else None
+        may_change = step.input_dir in changing
+        if may_change or plan is None or not plan.idle:
+            changing.add(step.output_dir)
+        planned.append(Planned(step.treatment.name, *folders_of(project, step), plan, may_change))
+    return planned
+
+
+def _can_go_on(rest: list[CheckedStep]) -> bool:
+    """Whether the next step has a folder to read."""
+    return not rest or rest[0].input_dir.is_dir()
+
+
+def _stopped(flow: str, steps: list[CheckedStep], done: list[int], failures: dict[int, PymyxError]) -> FlowStopped:
+    names = {number: step.treatment.name for number, step in enumerate(steps, start=1)}
+    last = max([*done, *failures])
+    parts = {
+        "done": [names[number] for number in done],
+        "failed": [names[number] for number in failures],
+        "not run": [name for number, name in names.items() if number > last],
+    }
+    what = f"stopped at step {last}/{len(steps)} `{names[last]}`"
+    if last not in failures or len(failures) > 1:
+        what = f"went on past {len(failures)} failed step{'' if len(failures) == 1 else 's'} of {len(steps)}"
     fault = Fault(
-        f"flow `{flow}` stopped at step {number}/{len(treatments)} `{failed}` (why: above)",
-        evidence=("   ".join(f"{word}: {', '.join(names) or 'none'}" for word, names in parts),),
+        f"flow `{flow}` {what} (why: above)",
+        evidence=("   ".join(f"{word}: {', '.join(part) or 'none'}" for word, part in parts.items()),),
         hint="mend it, then run the flow again",
     )
+    exit_code = failures[max(failures)].exit_code
+    errors = tuple(failures.values())
+    done_, failed, not_run = parts.values()
     return FlowStopped(
-        fault, flow=flow, step=number, done=done, failed=failed, not_run=not_run, exit_code=error.exit_code
+        fault, flow=flow, step=last, done=done_, failed=failed, not_run=not_run, errors=errors, exit_code=exit_code
     )

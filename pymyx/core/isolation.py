@@ -1,7 +1,6 @@
-"""Child processes: start the shim, feed it its job, relay its output, wait, stop it, and tell how it ended.
+"""Child processes at work side by side: relay what they print, wait for their ends, stop them.
 
-Job and outcome travel in files without a name (no pipe that could block), the output through one pipe that is
-read while the child lives; once it has ended nothing more is waited for, whoever still holds the pipe.
+One loop on the main thread serves them all; no thread reads for it.
 
 What is protected from a treatment, honestly. On Linux 6.12 or newer, in full: it reads its input folder, its own
 folder, Python and what is installed, and what `allow.read` names; it writes to its stage and a scratch folder that
@@ -18,140 +17,109 @@ end of the process group; `confinement.shortfall` says what.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
 
-from pydantic import ValidationError
+from pymyx.core.child import Child, Ending, Order
 
-from pymyx.core.errors import Fault, TreatmentError
-from pymyx.core.models import Failure, Outcome, Success
-from pymyx.core.relay import Relay, Show
-
-SHIM = Path(__file__).parent / "shim" / "shim.py"
 GRACE_S = 3.0  # between SIGTERM and SIGKILL; the shim's warden keeps to the same
-LONGEST_STATEMENT = 1_000_000  # bytes of an outcome; the shim's own never come near it
-MOST_OUTPUT = 1 << 30  # bytes; who prints more is stopped
+LOOK_S = 0.02  # between two looks at a child, where the system does not tell of its end
 HELD = (signal.SIGINT, signal.SIGTERM)
-PASSED = ("PATH", "LANG", "TZ")  # environment variables, beside LC_*
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How a child ended.
+class Children:
+    """Children at work; to be used in a `with`, at whose end those that still run are ended, whatever happened.
 
-    Attributes:
-        outcome: what it stated, or None if it stated nothing that is an outcome.
-        statement: the raw text on its stderr; with no outcome, what the interpreter said instead.
-        returncode: its exit code, negative for a signal.
-        output: head and tail of what it printed.
-        stopped: why it was stopped, or nothing: `timeout` or `output`.
-        cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
+    `tick` is called every `tick_s` seconds while they are waited for.
     """
 
-    outcome: Success | Failure | None
-    statement: str
-    returncode: int
-    output: str
-    stopped: str
-    cpu_s: float
-    peak_mb: int
+    def __init__(self, tick: Callable[[], None] = lambda: None, tick_s: float = 3600.0) -> None:
+        self._at_work: list[Child] = []
+        self._selector = selectors.DefaultSelector()
+        self._tick, self._tick_s = tick, tick_s
 
-    @property
-    def succeeded(self) -> bool:
-        """Whether both proofs of success are there: the outcome that says so, and exit code 0."""
-        return isinstance(self.outcome, Success) and self.returncode == 0 and not self.stopped
+    def __enter__(self) -> Children:
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _stop(self._at_work)
+        while self._at_work:
+            self._end(self._at_work[-1])
+        self._selector.close()
 
-def run_child(
-    job: dict[str, Any],
-    *,
-    scratch_dir: Path,
-    timeout_s: float,
-    env: list[str],
-    keep: int,
-    show: Show,
-    replace: tuple[str, str],
-) -> Ending:
-    """Run one job (see `shim/shim.py`) in a fresh interpreter, and wait for its end, at most `timeout_s` seconds.
+    def __len__(self) -> int:
+        return len(self._at_work)
 
-    It sees a few variables of the environment, and those named in `env`; the descriptor `keep` stays open to its
-    very end. `show` is called with its output, whole lines of text; there and in what is returned,
-    `replace[0]` is replaced by `replace[1]`. Whatever interrupts the wait, all it started is ended first.
+    def start(self, order: Order) -> Child:
+        """Start one more.
 
-    Raises:
-        TreatmentError: the interpreter cannot be started.
-    """
-    with _nameless_file() as stderr, _nameless_file() as report:
-        ours = {"runner": os.getpid(), "sites": _sites(), "report": report.fileno(), "keep": [keep]}
-        with _start({**job, **ours}, scratch_dir, env, stderr, (report.fileno(), keep)) as process:
-            assert process.stdout
-            relay = Relay(process.stdout, show, replace)
-            try:
-                stopped = _attend(process, relay, time.monotonic() + timeout_s)
-            except BaseException:
-                _stop(process)
-                raise
-            finally:
-                peak_mb, cpu_s = _reap(process)
-            relay.finish()
-        statement = _content(stderr).replace(*replace)
-        used = _content(report)
-        if used:  # by the warden, who knows better: what it says does not count the runner's own memory
-            peak_mb, cpu_s = json.loads(used)["peak_mb"], json.loads(used)["cpu_s"]
-    return Ending(_outcome(statement), statement, process.returncode, relay.kept, stopped, cpu_s, peak_mb)
+        Raises:
+            TreatmentError: the interpreter cannot be started.
+        """
+        child = Child(order)
+        self._at_work.append(child)
+        self._selector.register(child.relay.pipe, selectors.EVENT_READ)
+        if child.exit_fd is not None:
+            self._selector.register(child.exit_fd, selectors.EVENT_READ)
+        return child
 
+    def wait(self) -> tuple[Child, Ending]:
+        """Relay what they print until one of them has ended, or is stopped: its time is up, or it printed too much."""
+        look_s = self._tick_s if all(child.exit_fd is not None for child in self._at_work) else LOOK_S
+        while True:
+            left_s = min(child.left_s for child in self._at_work)
+            with _signals_taken():
+                ready = {key.fileobj for key, _ in self._selector.select(max(0, min(look_s, left_s)))}
+            self._tick()
+            for child in self._at_work:
+                pipe = child.relay.pipe
+                if pipe in ready and not child.relay.read():
+                    self._selector.unregister(pipe)
+                if child.exit_fd in ready or (child.exit_fd is None and child.process.poll() is not None):
+                    return child, self._end(child)
+                if child.fault:
+                    child.stopped = child.fault
+                    _stop([child])
+                    return child, self._end(child)
 
-def _start(
-    job: dict[str, Any], scratch_dir: Path, env: list[str], stderr: IO[bytes], pass_fds: tuple[int, ...]
-) -> subprocess.Popen[bytes]:
-    try:
-        with _nameless_file() as stdin:
-            stdin.write(json.dumps(job, allow_nan=False).encode())
-            stdin.seek(0)
-            return subprocess.Popen(
-                [sys.executable, "-I", "-B", "-X", "faulthandler", "-X", "utf8", str(SHIM)],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                pass_fds=pass_fds,
-                env=_environment(scratch_dir, env),
-                cwd=scratch_dir,
-                start_new_session=True,
-            )
-    except OSError as error:
-        name = Path(job["treatment_dir"]).name
-        raise TreatmentError(Fault(f"treatment `{name}` did not start: {error}"), treatment=name) from error
+    def _end(self, child: Child) -> Ending:
+        self._at_work.remove(child)
+        for watched in (child.relay.pipe, child.exit_fd):
+            if watched is not None and watched in self._selector.get_map():
+                self._selector.unregister(watched)
+        return child.end()
 
 
-def _content(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read(LONGEST_STATEMENT).decode("utf-8", "replace")
-
-
-def _nameless_file() -> IO[bytes]:
-    """A file without a name, in memory where the system has that: on a full disk an outcome could not be stated."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("pymyx"), "w+b")
-    return tempfile.TemporaryFile()
+def _stop(children: list[Child]) -> None:
+    """Ask children to end, and give them their time to do so; who is still there then is killed when it is reaped."""
+    for child in children:
+        child.ask_to_end()
+    deadline = time.monotonic() + GRACE_S + 1
+    for child in children:
+        left_s = max(0, deadline - time.monotonic())
+        if child.exit_fd is not None:
+            select.select([child.exit_fd], [], [], left_s)
+        else:
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(left_s)
 
 
 @contextmanager
 def signals_held() -> Iterator[None]:
     """Hold SIGINT and SIGTERM back until the end, so that they cannot strike in the middle of a clean-up.
 
-    `run_child` takes them while it waits. A signal that came in the meantime strikes at the end.
+    `Children.wait` takes them while it waits. A signal that came in the meantime strikes at the end.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
@@ -167,84 +135,6 @@ def _signals_taken() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _attend(process: subprocess.Popen[bytes], relay: Relay, deadline: float) -> str:
-    """Relay the output until the child has ended, or is stopped; says why it was stopped."""
-    with selectors.DefaultSelector() as selector, _exit_of(process) as ended:
-        selector.register(relay.pipe, selectors.EVENT_READ)
-        if ended is not None:
-            selector.register(ended, selectors.EVENT_READ)
-        step = 3600.0 if ended is not None else 0.02  # no pidfd here: look again and again
-        while True:
-            left = deadline - time.monotonic()
-            with _signals_taken():
-                ready = [key.fileobj for key, _ in selector.select(max(0, min(step, left)))]
-            if relay.pipe in ready and not relay.read():
-                selector.unregister(relay.pipe)
-            if ended in ready or (ended is None and process.poll() is not None):
-                return ""
-            if left <= 0 or relay.length > MOST_OUTPUT:
-                _stop(process)
-                return "timeout" if left <= 0 else "output"
-
-
-@contextmanager
-def _exit_of(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
-    """A descriptor that is readable once the process has ended, where the system has such a thing (Linux)."""
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except (AttributeError, OSError):
-        yield None
-        return
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the child to end: on Linux its warden, who sees to all that it started; elsewhere its process group."""
-    with suppress(ProcessLookupError), _exit_of(process) as ended:
-        os.killpg(process.pid, signal.SIGTERM)
-        if ended is not None:
-            select.select([ended], [], [], GRACE_S + 1)
-        else:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE_S)
-
-
-def _reap(process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """Kill what is left of the process group, while the unreaped child keeps its number, then reap the child.
-
-    Returns the highest memory of one process in megabytes, and the seconds of processor.
-    """
-    if process.returncode is not None:
-        return 0, 0.0
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, kilobytes here
-    return usage.ru_maxrss // unit, round(usage.ru_utime + usage.ru_stime, 3)
-
-
-def _environment(scratch_dir: Path, env: list[str]) -> dict[str, str]:
-    """The few variables a treatment sees; its HOME and TMPDIR are its own, and gone when it ends."""
-    passed = {key: value for key, value in os.environ.items() if key in (*PASSED, *env) or key.startswith("LC_")}
-    return {**passed, "HOME": str(scratch_dir), "TMPDIR": str(scratch_dir)}
-
-
-def _sites() -> list[str]:
-    """The folders of installed packages that this interpreter looks in, the user's own (`pip install --user`) too."""
-    return [folder for folder in sys.path if folder.endswith("-packages")]
-
-
-def _outcome(statement: str) -> Success | Failure | None:
-    try:
-        return Outcome.model_validate_json(statement).root
-    except ValidationError:
-        return None
 
 
 @contextmanager

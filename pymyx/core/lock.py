@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pymyx.core.errors import BusyError, Fault
-from pymyx.core.publish import clear_stages, state_dir, unwritable
+from pymyx.core.stage import clear_stages, state_dir, unwritable
 
 
 @contextmanager

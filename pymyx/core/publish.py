@@ -1,166 +1,192 @@
-"""Gives a treatment a private stage to write to, and moves what it left there into place, file by file.
+"""Moves what a child left on its stage into place, file by file, and remembers it in the manifest.
 
-The stage of `data/10_parsed` lies in `data/.pymyx/10_parsed/`, on the same file system, so that each file is
-put in place by one atomic `os.replace`. On failure the output folder is as it was before.
+First the intent is written down, then each file is put in place by one atomic rename, then the manifest is
+replaced. A run that is killed in between is seen by the next one: what was put in place and is owned by no
+day is removed, a day whose files are not those it was recorded with is made again.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import stat
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pymyx.core.errors import Fault, PublishError, UsageError
+from pymyx.core.errors import Fault, PublishError
+from pymyx.core.folder import day_of, hash_of
+from pymyx.core.manifest import WHOLE, Known, Made, Manifest, flush_to_disk, write_manifest
+from pymyx.core.stage import Stage, kind_of
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What one execution writes to: `output_dir` is published, `scratch_dir` (working folder, HOME, TMPDIR) is not.
+class Target:
+    """An output folder at work: where it is, how messages name it, and its manifest, which is kept up to date."""
 
-    `file_mode` is the mode that an ordinary new file gets here, whatever mode the treatment gives it.
-    """
-
-    output_dir: Path
-    scratch_dir: Path
-    file_mode: int
+    folder: Path
+    shown: str
+    manifest: Manifest
 
 
-def state_dir(output_dir: Path) -> Path:
-    """The folder that keeps what PyMyx knows of an output folder: beside it, or inside where that is another disk."""
-    real = output_dir.resolve()
-    if real.is_dir() and real.stat().st_dev != real.parent.stat().st_dev:
-        return real / ".pymyx"
-    return real.parent / ".pymyx" / real.name
+@dataclass(frozen=True)
+class Published:
+    """What was published: the names of the days' files, and of those the ones that replaced a file of nobody's."""
+
+    names: tuple[str, ...]
+    taken: tuple[str, ...]
 
 
-def unwritable(shown: str, error: OSError) -> UsageError:
-    """The error of an output folder beside which nothing can be written."""
-    what = f"the output folder `{shown}` cannot be written to: {error.strerror}"
-    return UsageError(Fault(what, str(error.filename), hint="make room, or make its parent folder writable"))
+def publish(stage: Stage, target: Target, made: dict[str, Made], context: set[str]) -> Published:
+    """Publish the files of the days `made`, and record them with their outputs; drop those of `context` days.
 
-
-def clear_stages(output_dir: Path) -> None:
-    """Remove the stages that killed runs left; to be called by who holds the lock."""
-    for folder in state_dir(output_dir).glob("stage-*"):
-        _remove(folder)
-
-
-@contextmanager
-def staged(output_dir: Path, shown: str) -> Iterator[Stage]:
-    """A new stage for `output_dir`, removed with all it holds in the end.
+    Everything that can be found wrong is found before the first file is moved. A file of the same name is replaced, or
+    left alone where it has the same bytes; old outputs of these days that are no longer made are removed; no
+    other file is touched. `whole` stands for all days there are.
 
     Raises:
-        UsageError: none can be made there.
+        PublishError: the stage holds something that is no regular file, or of a day that was not asked for; or a
+            file cannot be put in place.
     """
-    state = state_dir(output_dir)
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="stage-", dir=state))
-        (folder / "output").mkdir()
-        (folder / "scratch").mkdir()
-        mode = stat.S_IMODE((folder / "output").stat().st_mode) & 0o666
-    except OSError as error:
-        raise unwritable(shown, error) from error
-    try:
-        yield Stage(folder / "output", folder / "scratch", mode)
-    finally:
-        _remove(folder)
+    files = _staged_files(stage, target, made, context)
+    owned = target.manifest.outputs
+    outputs = {day: {name: hash_of(stage.output_dir / name) for name in names} for day, names in files.items()}
+    wanted = {name: sha256 for each in outputs.values() for name, sha256 in each.items()}
+    same = {name: known for name in wanted if (known := _same(target, name, wanted[name], owned.get(name)))}
+    days = target.manifest.days if WHOLE in made else made
+    old = [name for day in days if day in target.manifest.days for name in target.manifest.days[day].outputs]
+    moving = [name for name in wanted if name not in same]
+    taken = [name for name in moving if name not in owned and os.path.lexists(target.folder / name)]
+    _declare(stage, target, moving, wanted)
+    _move(stage, target, moving, [name for name in old if name not in wanted])
+    kept = {} if WHOLE in made else target.manifest.days
+    records = {
+        day: made[day].model_copy(
+            update={
+                "outputs": {name: same.get(name) or Known(stat=None, sha256=sha256) for name, sha256 in each.items()}
+            }
+        )
+        for day, each in outputs.items()
+    }
+    target.manifest.days = dict(sorted({**kept, **records}.items()))
+    target.manifest.pending = {}
+    write_manifest(target.folder, target.manifest)
+    return Published(tuple(sorted(wanted)), tuple(taken))
 
 
-def publish(stage: Stage, output_dir: Path, shown: str) -> list[str]:
-    """Move every file of the stage into `output_dir`, and return their names, sorted.
-
-    Everything that can be found wrong is found before the first file is moved. A file of the same name is
-    replaced; no other file is touched.
+def withdraw(target: Target, days: tuple[str, ...]) -> None:
+    """Remove the outputs of days whose input is gone, and forget the days.
 
     Raises:
-        PublishError: the stage holds something that is no regular file, or a file cannot be put in place.
+        PublishError: a file cannot be removed.
     """
+    names = [name for day in days for name in target.manifest.days[day].outputs]
+    others = {name for day, made in target.manifest.days.items() if day not in days for name in made.outputs}
+    _move(None, target, [], [name for name in names if name not in others])
+    for day in days:
+        del target.manifest.days[day]
+    write_manifest(target.folder, target.manifest)
+
+
+def clear_pending(target: Target) -> None:
+    """Remove the files that a killed run had put in place, where no day owns them."""
+    owned = target.manifest.outputs
+    for name, sha256 in target.manifest.pending.items():
+        path = target.folder / name
+        if name not in owned and kind_of(path) == "file" and hash_of(path) == sha256:
+            path.unlink()
+    if target.manifest.pending:
+        target.manifest.pending = {}
+        write_manifest(target.folder, target.manifest)
+
+
+def _staged_files(stage: Stage, target: Target, made: dict[str, Made], context: set[str]) -> dict[str, list[str]]:
+    """The names on the stage, by the day they are of."""
     stage.output_dir.chmod(0o700)  # whatever the treatment made of it
-    names = sorted(os.listdir(stage.output_dir))
-    faults = [fault for name in names if (fault := _name_fault(stage, output_dir, name, shown))]
+    files: dict[str, list[str]] = {day: [] for day in made}
+    faults = []
+    for name in sorted(os.listdir(stage.output_dir)):
+        if name.startswith(".nfs"):  # what NFS leaves of a file that was removed while it was open
+            continue
+        day = WHOLE if WHOLE in made else day_of(name)
+        fault = _name_fault(stage, target, name)
+        if fault or day in made:
+            faults += [fault] if fault else []
+            files.setdefault(day, []).append(name)
+        elif day not in context:
+            faults.append(_day_fault(target, name, day, sorted(made)))
     if faults:
         raise PublishError(*faults)
-    try:
-        for name in names:
-            os.chmod(stage.output_dir / name, stage.file_mode)
-            _flush_to_disk(stage.output_dir / name)
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        note = f"nothing was published; `{shown}` is unchanged"
-        raise PublishError(
-            Fault(f"cannot publish to `{shown}`: {error.strerror}", str(error.filename), notes=(note,))
-        ) from error
-    moved = 0
-    try:
-        for name in names:
-            os.replace(stage.output_dir / name, output_dir / name)
-            moved += 1
-        _flush_to_disk(output_dir)
-    except OSError as error:
-        note = f"{moved} of {len(names)} files were put in place; run it again to complete them"
-        raise PublishError(
-            Fault(
-                f"cannot publish to `{shown}`: {error.strerror}", str(error.filename2 or error.filename), notes=(note,)
-            )
-        ) from error
-    return names
+    return files
 
 
-def _name_fault(stage: Stage, output_dir: Path, name: str, shown: str) -> Fault | None:
-    kind = _kind(stage.output_dir / name)
-    note = f"nothing was published; `{shown}` is unchanged"
+def _name_fault(stage: Stage, target: Target, name: str) -> Fault | None:
+    kind = kind_of(stage.output_dir / name)
+    note = f"nothing was published; `{target.shown}` is unchanged"
     if kind != "file":
         return Fault(
             f"the treatment left a {kind} in its output: `{name}`",
             notes=(note,),
             hint="leave regular files only, in no sub-folder",
         )
-    if _kind(output_dir / name) == "folder":
+    if kind_of(target.folder / name) == "folder":
         return Fault(
             f"the output `{name}` would replace a folder",
-            f"{shown}/{name}",
+            f"{target.shown}/{name}",
             notes=(note,),
             hint="move that folder away",
         )
     return None
 
 
-def _kind(path: Path) -> str:
-    """The kind of thing that stands at `path`, or `nothing`."""
+def _day_fault(target: Target, name: str, day: str, asked: list[str]) -> Fault:
+    what = f"the treatment left a file of {f'the day {day}' if day else 'no day'}: `{name}`"
+    asked_for = f"it was run for {asked[0]}" + (f" to {asked[-1]}" if len(asked) > 1 else "")
+    why = f"{asked_for}; with `days` declared, each output belongs to one of these days, by the date in its name"
+    hint = "put its day in the name, as <domain>__<YYYY-MM-DD>.parquet; or remove `days` from treatment.json"
+    return Fault(what, notes=(why, f"`{target.shown}` is unchanged for these days"), hint=hint)
+
+
+def _same(target: Target, name: str, sha256: str, known: Known | None) -> Known | None:
+    """What is known of the file in place, if it has these bytes already."""
+    path = target.folder / name
+    if kind_of(path) != "file":
+        return None
+    status = path.stat()
+    mark = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    if known and known.sha256 == sha256 and known.stat == mark:
+        return known
+    return Known(stat=None, sha256=sha256) if hash_of(path) == sha256 else None
+
+
+def _declare(stage: Stage, target: Target, moving: list[str], wanted: dict[str, str]) -> None:
+    """Make files fit to be moved, and write down which ones are about to be."""
     try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return "nothing"
-    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-        return "hard link"
-    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
-    return kinds.get(stat.S_IFMT(status.st_mode), "special file")
+        for name in moving:
+            os.chmod(stage.output_dir / name, stage.file_mode)
+            flush_to_disk(stage.output_dir / name)
+        target.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        note = f"nothing was published; `{target.shown}` is unchanged"
+        what = f"cannot publish to `{target.shown}`: {error.strerror}"
+        raise PublishError(Fault(what, str(error.filename), notes=(note,))) from error
+    if moving:
+        target.manifest.pending = {name: wanted[name] for name in moving}
+        write_manifest(target.folder, target.manifest)
 
 
-def _flush_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _move(stage: Stage | None, target: Target, moving: list[str], old: list[str]) -> None:
+    moved = 0
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a stage, also where the treatment took its own rights to do so away."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        _open_up(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _open_up(folder: Path) -> None:
-    folder.chmod(0o700)
-    for path in folder.iterdir():
-        if _kind(path) == "folder":
-            _open_up(path)
+        for name in moving:
+            assert stage
+            os.replace(stage.output_dir / name, target.folder / name)
+            moved += 1
+        for name in old:
+            if kind_of(target.folder / name) != "folder":
+                (target.folder / name).unlink(missing_ok=True)
+        if moving or old:
+            flush_to_disk(target.folder)
+    except OSError as error:
+        note = f"{moved} of {len(moving)} files were put in place; run it again to complete them"
+        where = str(error.filename2 or error.filename)
+        raise PublishError(
+            Fault(f"cannot publish to `{target.shown}`: {error.strerror}", where, notes=(note,))
+        ) from error

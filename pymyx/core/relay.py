@@ -15,10 +15,11 @@ Show = Callable[[str], None]
 class Relay:
     """Relays a pipe, whole lines of text at a time; bounded in memory, whatever is printed.
 
-    `length` is the number of bytes read so far. In what is shown, `replace[0]` is replaced by `replace[1]`.
+    `length` is the number of bytes read so far. In what is shown, the first of each pair of
+    `replace` is replaced by the second.
     """
 
-    def __init__(self, pipe: IO[bytes], show: Show, replace: tuple[str, str]) -> None:
+    def __init__(self, pipe: IO[bytes], show: Show, replace: tuple[tuple[str, str], ...]) -> None:
         os.set_blocking(pipe.fileno(), False)
         self.pipe = pipe
         self.length = 0  # bytes read
@@ -67,7 +68,8 @@ class Relay:
     def _pass_on(self, text: str) -> None:
         if not text:
             return
-        text = text.replace(*self._replace)
+        for old, new in self._replace:
+            text = text.replace(old, new)
         self._show(text)
         self._shown += len(text)
         room = KEPT - len(self._head)

@@ -1,4 +1,4 @@
-"""Runs one treatment: checks everything, then `start`, a child on a private stage, publishing, `success` or `error`.
+"""Runs one treatment: checks everything, plans, then `start`, children, publishing, `success` or `error`.
 
 python -m pymyx.core.runner --help
 """
@@ -11,69 +11,50 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
     main("runner")
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pymyx.core.confinement import Confine, rules, shortfall
-from pymyx.core.errors import Fault, Interrupted, PymyxError, UsageError
-from pymyx.core.isolation import run_child, signals_held
+from pymyx.core.batch import Batch
+from pymyx.core.errors import Fault, Interrupted, LateDataError, PymyxError, UsageError
+from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
 from pymyx.core.logger import log_event
-from pymyx.core.models import Treatment
+from pymyx.core.manifest import Manifest, Success, write_manifest
+from pymyx.core.options import Options
+from pymyx.core.plan import Plan, by_day, in_words
 from pymyx.core.project import Project, absolute, find_project
-from pymyx.core.publish import publish, staged
-from pymyx.core.relay import Show
+from pymyx.core.publish import Target, clear_pending, withdraw
+from pymyx.core.survey import Survey, survey
 from pymyx.core.treatments import load_treatment, merge_params
-from pymyx.core.validator import check_input, check_output
-from pymyx.core.verdict import failed
+from pymyx.core.validator import CheckedStep, check_input, check_output
+from pymyx.core.verify import verify
 
-Number = TypeVar("Number", int, float)
-
-LONGEST_S = 21_600.0  # seconds that a treatment may take, where nothing is said
-_SAID: set[str] = set()  # what this process has told about its system, once
-LEAST_MB = 512  # megabytes: below, pyarrow hangs when it is imported
+LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
 
 
 @dataclass(frozen=True)
 class Result:
-    """One successful execution.
+    """One step that is up to date now.
 
-    `files` are the names of the files that were published; `cpu_s` is what the treatment and all it started
-    used of the processors, `peak_mb` the highest memory of one of its processes.
+    `days` are those that were made (`whole` for a whole folder; none when it was up to date before), `files` the
+    names of the files that were published; `cpu_s` is what the treatment and all it started used of the
+    processors, `peak_mb` the highest memory of one of its processes.
     """
 
     treatment: str
     input_dir: str
     output_dir: str
     duration_ms: int
+    days: tuple[str, ...]
     files: tuple[str, ...]
     cpu_s: float
     peak_mb: int
-
-
-@dataclass(frozen=True)
-class Options:
-    """How treatments are run; raises UsageError when it is made with a limit or word that cannot be."""
-
-    timeout_s: float | None = None
-    memory_mb: int | None = None
-    confine: Confine = "auto"
-    show: Show = lambda text: None
-
-    def __post_init__(self) -> None:
-        if self.timeout_s is not None and not self.timeout_s > 0:
-            raise UsageError(Fault(f"timeout_s is {self.timeout_s:g}", evidence=("accepted: seconds, more than 0",)))
-        if self.memory_mb is not None and self.memory_mb < LEAST_MB:
-            accepted = (f"accepted: megabytes, at least {LEAST_MB}",)
-            raise UsageError(Fault(f"memory_mb is {self.memory_mb}", evidence=accepted, notes=("pyarrow hangs below",)))
-        missing = shortfall(self.confine)
-        if missing and missing not in _SAID:
-            _SAID.add(missing)
-            self.show(f"note: {missing}\n")
+    plan: Plan
 
 
 def run_treatment(
@@ -83,93 +64,211 @@ def run_treatment(
     params: dict[str, Any] | None = None,
     *,
     root: str | os.PathLike[str] | None = None,
-    timeout_s: float | None = None,
-    memory_mb: int | None = None,
-    confine: Confine = "auto",
-    show: Show = lambda text: None,
+    **options: Any,
 ) -> Result:
     """Run the treatment `treatments/<name>/` of the project at `root` (default: around the working directory).
 
-    It reads `input_dir` and its files appear in `output_dir` only if it succeeds; `params` go over its defaults.
-    It is stopped after `timeout_s` seconds (default: 21,600) and gets no more than `memory_mb` megabytes of data
-    in one process (default: no limit); what its treatment.json says there counts where it is stricter.
-    `confine` says how far the kernel is to keep it to its contract (`isolation.py` tells what that means): `auto`,
-    as far as it can; `require`, in full or not at all; `off`. `show` is called with what it prints, whole
-    lines of text.
+    It reads `input_dir` and its files appear in `output_dir` only if it succeeds; `params` go over its defaults. Only
+    the days whose input, params, code or outputs changed are made again. `options` are those of
+    `pymyx.core.options.Options`.
 
     Raises:
         UsageError: something is wrong that could be seen beforehand; nothing was run, no event was logged.
         BusyError: another run holds the output folder; nothing was run.
-        TreatmentError: it raised, crashed, or ended before `run` returned; its output folder is unchanged.
+        TreatmentError: it raised, crashed, or ended before `run` returned; the days that failed are as they were.
         PublishError: what it left cannot be published.
+        LateDataError: there is new input for days whose other input files were archived.
     """
-    options = Options(timeout_s, memory_mb, confine, show)
+    chosen = Options(**options)
     project = find_project(root)
-    treatment = load_treatment(project, name)
-    merged = merge_params(treatment, params or {}, "params")
-    source, target = absolute(input_dir), absolute(output_dir)
-    check_input(project, source)
-    check_output(project, source, target)
-    with locked(target, project.shown(target)) as lock:
-        return execute(project, treatment, source, target, merged, options=options, lock=lock)
+    step = checked_step(project, name, input_dir, output_dir, params or {})
+    with locked(step.output_dir, project.shown(step.output_dir)) as lock:
+        return execute(project, step, options=chosen, lock=lock)
 
 
-def execute(
-    project: Project,
-    treatment: Treatment,
-    input_dir: Path,
-    output_dir: Path,
-    params: dict[str, Any],
+@dataclass(frozen=True)
+class Planned:
+    """What a run would do for a step, now; `plan` is None where the folder it reads is yet to be written.
+
+    `may_change`: the steps before it have something to do, so it may have more to do than its plan tells.
+    """
+
+    treatment: str
+    input_dir: str
+    output_dir: str
+    plan: Plan | None
+    may_change: bool = False
+
+
+def plan_treatment(
+    name: str,
+    input_dir: str | os.PathLike[str],
+    output_dir: str | os.PathLike[str],
+    params: dict[str, Any] | None = None,
     *,
+    root: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Planned:
+    """What `run_treatment` would do; nothing is run, locked or written.
+
+    Raises:
+        UsageError: as `run_treatment`.
+    """
+    chosen = Options(**options)
+    project = find_project(root)
+    step = checked_step(project, name, input_dir, output_dir, params or {})
+    return Planned(name, *folders_of(project, step), survey(project, step).plan(chosen.choice))
+
+
+def checked_step(
+    project: Project,
+    name: str,
+    input_dir: str | os.PathLike[str],
+    output_dir: str | os.PathLike[str],
+    params: dict[str, Any],
+) -> CheckedStep:
+    """A run of one treatment as a step, checked wholly; see `run_treatment`."""
+    treatment = load_treatment(project, name)
+    step = CheckedStep(treatment, absolute(input_dir), absolute(output_dir), merge_params(treatment, params, "params"))
+    check_input(project, step.input_dir)
+    check_output(project, step.input_dir, step.output_dir)
+    return step
+
+
+def execute(project: Project, step: CheckedStep, *, options: Options, lock: int) -> Result:
+    """Run a checked step; `lock` is the descriptor of its output folder's lock, which the caller holds."""
+    found = survey(project, step)
+    target = _target(project, step, found)
+    clear_pending(target)
+    plan = found.plan(options.choice)
+    result = Result(step.treatment.name, *folders_of(project, step), 0, (), (), 0.0, 0, plan)
+    _tell(plan, options, target)
+    if plan.idle:
+        _remember_stats(target, found)
+    else:
+        result = _make(project, step, found, target, plan, options, lock)
+    if options.verify:
+        verify(project, step, target, plan, options, lock)
+    if plan.late:
+        raise _late(result, plan)
+    return result
+
+
+def _make(
+    project: Project,
+    step: CheckedStep,
+    found: Survey,
+    target: Target,
+    plan: Plan,
     options: Options,
     lock: int,
 ) -> Result:
-    """Run a treatment whose contract, params and folders (absolute paths) have been checked; see `run_treatment`.
-
-    `lock` is the descriptor of the output folder's lock, which the caller holds.
-    """
-    name, limits = treatment.name, treatment.limits
-    folders = (project.shown(input_dir), project.shown(output_dir))
-    log = partial(log_event, project.log, treatment=name, input_dir=folders[0], output_dir=folders[1])
-    with signals_held(), staged(output_dir, folders[1]) as stage:
-        job = {
-            "treatment_dir": str(project.treatments / name),
-            "input_dir": str(input_dir),
-            "output_dir": str(stage.output_dir),
-            "params": params,
-            "memory_mb": _stricter(limits.memory_mb, options.memory_mb),
-            "confine": rules(project, treatment, input_dir, stage, options.confine),
-        }
+    """Make what is stale, between `start` and `success` or `error`."""
+    folders = folders_of(project, step)
+    log = partial(log_event, project.log, treatment=step.treatment.name, input_dir=folders[0], output_dir=folders[1])
+    if not plan.whole:
+        target.manifest.days = by_day(target.manifest.days)
+    target.manifest.inputs = found.inputs
+    batch = Batch(project, step, found.facts, plan, target, options, lock)
+    with signals_held():
         try:
             log(status="start")
         except PymyxError as error:
             raise UsageError(*error.faults) from error
         clock = Stopwatch()
         try:
-            ending = run_child(
-                job,
-                scratch_dir=stage.scratch_dir,
-                timeout_s=_stricter(limits.timeout_s, options.timeout_s) or LONGEST_S,
-                env=treatment.allow.env,
-                keep=lock,
-                show=options.show,
-                replace=(str(stage.output_dir), str(output_dir)),
-            )
-            if not ending.succeeded:
-                raise failed(project, name, job, ending, output_dir, clock.elapsed_ms)
-            files = publish(stage, output_dir, folders[1])
+            if plan.gone:
+                withdraw(target, plan.gone)
+            if plan.stale:
+                batch.run()
+            _record_success(target, clock.elapsed_ms)
         except BaseException as error:
             if isinstance(error, Interrupted):
-                error.note(f"nothing was published; `{folders[1]}` is unchanged")
+                error.note(_so_far(batch))
             _log_error(log, error, clock.elapsed_ms)
             raise
         duration_ms = clock.elapsed_ms
         log(status="success", duration_ms=duration_ms)
-    return Result(name, *folders, duration_ms, tuple(files), ending.cpu_s, ending.peak_mb)
+    files = tuple(name for one in batch.published for name in one.names)
+    taken = [name for one in batch.published for name in one.taken]
+    if taken:
+        many = "1 file" if len(taken) == 1 else f"{len(taken)} files"
+        options.show(f"note: {many} of nobody's in `{folders[1]}` replaced, first: {taken[0]}\n")
+    return Result(
+        step.treatment.name,
+        *folders,
+        duration_ms,
+        tuple(sorted(batch.days)),
+        tuple(sorted(files)),
+        batch.cpu_s,
+        batch.peak_mb,
+        plan,
+    )
 
 
-def _stricter(declared: Number | None, given: Number | None) -> Number | None:
-    return min((one for one in (declared, given) if one is not None), default=None)
+def folders_of(project: Project, step: CheckedStep) -> tuple[str, str]:
+    """Input and output folder of a step, as messages name them."""
+    return project.shown(step.input_dir), project.shown(step.output_dir)
+
+
+def _target(project: Project, step: CheckedStep, found: Survey) -> Target:
+    folders = folders_of(project, step)
+    manifest = found.facts.manifest or Manifest(treatment=step.treatment.name, input_dir=folders[0])
+    return Target(step.output_dir, folders[1], manifest)
+
+
+def _tell(plan: Plan, options: Options, target: Target) -> None:
+    """Say what the user should know of the plan before it is carried out."""
+    edited = [day for day, reason in plan.stale.items() if reason == "output changed"]
+    if edited:
+        options.show(f"note: files in `{target.shown}` were changed by hand, made again: {in_words(edited)}\n")
+    if plan.whole and plan.stale and (options.from_ or options.to):
+        options.show("note: it looks at its whole folder, so it runs over the whole, whatever --from and --to say\n")
+    if plan.orphans:
+        what = f"`{target.shown}` keeps what was made from archived input files"
+        options.show(f"note: {what} (orphan): {in_words(list(plan.orphans))}\n")
+
+
+def _remember_stats(target: Target, found: Survey) -> None:
+    """Record stats that are new, though the files are not: they need not be read next time."""
+    days = {
+        day: made.model_copy(
+            update={"outputs": {name: found.outputs.get(name, known) for name, known in made.outputs.items()}}
+        )
+        for day, made in target.manifest.days.items()
+    }
+    manifest = found.facts.manifest
+    if manifest and (manifest.inputs != found.inputs or manifest.days != days):
+        manifest.inputs, manifest.days = found.inputs, days
+        write_manifest(target.folder, manifest)
+
+
+def _record_success(target: Target, duration_ms: int) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {"python": sys.version.partition(" ")[0]}
+    for name in LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    target.manifest.last_success = Success(ts=ts, duration_ms=duration_ms, versions=versions)
+    write_manifest(target.folder, target.manifest)
+
+
+def _so_far(batch: Batch) -> str:
+    if not batch.days:
+        return f"nothing was published; `{batch.target.shown}` is unchanged"
+    return f"{len(batch.days)} of {len(batch.plan.stale)} days were published; the others are as before"
+
+
+def _late(result: Result, plan: Plan) -> LateDataError:
+    days = in_words(list(plan.late))
+    what = f"there is new input for {days} of `{result.output_dir}`, made from input files that were archived"
+    note = f"what was made then stays; `{result.input_dir}` is not what it was made from any more"
+    hint = "put the archived files back, or let go of what was made from them: --prune"
+    return LateDataError(Fault(what, notes=(note,), hint=hint))
 
 
 class Stopwatch:

@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pymyx.core.child import Ending
 from pymyx.core.errors import Fault, TreatmentError
-from pymyx.core.isolation import Ending
 from pymyx.core.models import Failure, Raised
 from pymyx.core.project import Project
+from pymyx.core.validator import CheckedStep
 
 NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
 MOST_LINES = 30  # of a traceback
@@ -21,14 +22,17 @@ RELATIONS = {"cause": "because of", "context": "while handling"}
 
 
 def failed(
-    project: Project, name: str, job: dict[str, Any], ending: Ending, output_dir: Path, duration_ms: int
+    project: Project, step: CheckedStep, job: dict[str, Any], ending: Ending, unchanged: str, duration_ms: int
 ) -> TreatmentError:
-    """The error that an ending other than success stands for; `job` is what the child was given."""
+    """The error that an ending other than success stands for.
+
+    `job` is what the child was given, `unchanged` the note on what it leaves as it was.
+    """
+    name = step.treatment.name
     failure = ending.outcome if isinstance(ending.outcome, Failure) else None
     died = signal.Signals(-ending.returncode) if ending.returncode < 0 else None
     after = f"treatment `{name}` {{}} after {duration_ms / 1000:.1f} s"
     used = f"it used {ending.cpu_s:.1f} s of processor and at most {ending.peak_mb} MB of memory"
-    unchanged = f"nothing was published; `{project.shown(output_dir)}` is unchanged"
     if ending.stopped == "timeout":
         hint = (
             f"give it more: limits.timeout_s in treatments/{name}/treatment.json, or --timeout-s, the stricter counts"
@@ -39,7 +43,7 @@ def failed(
     elif failure:
         fault = _raised(project, name, job, failure, unchanged)
     elif died:
-        fault = _crashed(project, name, job, died, ending, after.format("crashed"), (used, unchanged))
+        fault = _crashed(project, step, died, ending, after.format("crashed"), (used, unchanged))
     elif ending.statement.strip() and not ending.outcome:
         text = tuple(ending.statement.strip().splitlines()[:MOST_LINES])
         what = f"treatment `{name}` did not run: its interpreter ended with exit code {ending.returncode}"
@@ -124,8 +128,7 @@ def _place(project: Project, one: Raised) -> str:
 
 def _crashed(
     project: Project,
-    name: str,
-    job: dict[str, Any],
+    step: CheckedStep,
     died: signal.Signals,
     ending: Ending,
     what: str,
@@ -136,13 +139,13 @@ def _crashed(
     if died.name in NATIVE:
         subject = f"a {words}" if died == signal.SIGSEGV else died.name
         notes = (f"{subject} comes from native code, not from a Python exception", *notes)
-        own = rf'File "({re.escape(str(project.treatments / name))}/[^"]+)", line (\d+) in (\S+)'
+        own = rf'File "({re.escape(str(project.treatments / step.treatment.name))}/[^"]+)", line (\d+) in (\S+)'
         last = re.search(own, ending.output)
         if last:
             where = f"{project.shown(Path(last[1]))}:{last[2]}, in {last[3]} (last Python line before the crash)"
     elif died == signal.SIGKILL:
         notes = ("SIGKILL comes from outside: from the kernel when memory runs out, or from whoever sent it", *notes)
-    folder = project.shown(Path(job["input_dir"]))
+    name, folder = step.treatment.name, project.shown(step.input_dir)
     alone = f"python -m pymyx.core.runner --treatment {name} --input {folder} --output scratch"
     return Fault(f"{what}: {died.name} ({words})", where, notes=notes, hint=f"run it alone: {alone}")
 

@@ -63,7 +63,7 @@ def _ways(root: Path) -> dict[str, Callable[[], object]]:
     environment = {**os.environ, "PYTHONPATH": str(REPO), **compiled}
 
     def treatment(confine: str) -> Callable[[], object]:
-        return lambda: run_treatment("empty", root / "in", root / "out", root=root, confine=confine)  # type: ignore[arg-type]
+        return lambda: run_treatment("empty", root / "in", root / "out", root=root, confine=confine, force=True)
 
     ways: dict[str, Callable[[], object]] = {
         "python -I -c pass": lambda: subprocess.run([python, "-I", "-c", "pass"], check=True),

@@ -7,7 +7,6 @@ becomes a row or a reject; the two are counted at the end of every run.
 import filecmp
 import gzip
 import json
-import os
 import re
 import tempfile
 import warnings
@@ -37,7 +36,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
     try:
         _check(params)
         files = _csv_files(Path(input_dir))
-        with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(_processors()) as pool:
+        with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(pa.cpu_count()) as pool:
             read = partial(_read, params=params, scratch=Path(scratch))
             results = list(pool.map(read, range(len(files)), files))
             _see_that_something_was_read(results)
@@ -65,10 +64,6 @@ class _Result(NamedTuple):
     missing: tuple
     extra: tuple
     size: int
-
-
-def _processors():
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _check(params):

@@ -1,0 +1,210 @@
+"""One child process: start the shim with its job, hear what it says, and tell how it ended.
+
+Job and outcome travel in files without a name (no pipe that could block), the output through one pipe that is
+read while the child lives; once it has ended nothing more is waited for, whoever still holds the pipe.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import ValidationError
+
+from pymyx.core.errors import Fault, TreatmentError
+from pymyx.core.models import Failure, Outcome, Success
+from pymyx.core.relay import Relay, Show
+
+SHIM = Path(__file__).parent / "shim" / "shim.py"
+LONGEST_STATEMENT = 1_000_000  # bytes of an outcome; the shim's own never come near it
+MOST_OUTPUT = 1 << 30  # bytes; who prints more is stopped
+PASSED = ("PATH", "LANG", "TZ")  # environment variables, beside LC_*
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a child ended.
+
+    Attributes:
+        outcome: what it stated, or None if it stated nothing that is an outcome.
+        statement: the raw text on its stderr; with no outcome, what the interpreter said instead.
+        returncode: its exit code, negative for a signal.
+        output: head and tail of what it printed.
+        stopped: why it was stopped, or nothing: `timeout` or `output`.
+        cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
+    """
+
+    outcome: Success | Failure | None
+    statement: str
+    returncode: int
+    output: str
+    stopped: str
+    cpu_s: float
+    peak_mb: int
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether both proofs of success are there: the outcome that says so, and exit code 0."""
+        return isinstance(self.outcome, Success) and self.returncode == 0 and not self.stopped
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one child is to do, and how.
+
+    Attributes:
+        job: see `shim/shim.py`.
+        scratch_dir: its working folder, HOME and TMPDIR.
+        timeout_s: seconds it may take.
+        env: names of the environment variables that it sees beside the few that all see.
+        processors: its share of them.
+        keep: a descriptor that stays open to its very end.
+        show: called with what it prints, whole lines of text.
+        replace: in what it prints and states, the first of each pair is replaced by the second.
+    """
+
+    job: dict[str, Any]
+    scratch_dir: Path
+    timeout_s: float
+    env: list[str]
+    processors: int
+    keep: int
+    show: Show
+    replace: tuple[tuple[str, str], ...]
+
+
+class Child:
+    """A child at work; made by starting it.
+
+    Raises:
+        TreatmentError: the interpreter cannot be started.
+    """
+
+    def __init__(self, order: Order) -> None:
+        self.stopped = ""
+        self._order = order
+        self._deadline = time.monotonic() + order.timeout_s
+        with ExitStack() as files:
+            self._stderr = files.enter_context(_nameless_file())
+            self._report = files.enter_context(_nameless_file())
+            self.process = _start(order, self._stderr, self._report)
+            assert self.process.stdout
+            self.relay = Relay(self.process.stdout, order.show, order.replace)
+            self.exit_fd = _exit_of(self.process)
+            self._files = files.pop_all()
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until its time is up."""
+        return self._deadline - time.monotonic()
+
+    @property
+    def fault(self) -> str:
+        """Why it is to be stopped: `timeout`, `output`, or nothing."""
+        return "timeout" if self.left_s <= 0 else "output" if self.relay.length > MOST_OUTPUT else ""
+
+    def ask_to_end(self) -> None:
+        """Ask it to end: on Linux its warden, who sees to all that it started; elsewhere its process group."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+
+    def end(self) -> Ending:
+        """Reap it, killing what is left of it, and tell how it ended."""
+        peak_mb, cpu_s = _reap(self.process)
+        if self.exit_fd is not None:
+            os.close(self.exit_fd)
+        with self._files, self.relay.pipe:
+            self.relay.finish()
+            statement = _content(self._stderr)
+            used = _content(self._report)
+        for old, new in self._order.replace:
+            statement = statement.replace(old, new)
+        if used:  # by the warden, who knows better: what it says does not count the runner's own memory
+            peak_mb, cpu_s = json.loads(used)["peak_mb"], json.loads(used)["cpu_s"]
+        returncode = self.process.returncode
+        return Ending(_outcome(statement), statement, returncode, self.relay.kept, self.stopped, cpu_s, peak_mb)
+
+
+def _start(order: Order, stderr: IO[bytes], report: IO[bytes]) -> subprocess.Popen[bytes]:
+    ours = {"runner": os.getpid(), "sites": _sites(), "report": report.fileno(), "keep": [order.keep]}
+    try:
+        with _nameless_file() as stdin:
+            stdin.write(json.dumps({**order.job, **ours}, allow_nan=False).encode())
+            stdin.seek(0)
+            return subprocess.Popen(
+                [sys.executable, "-I", "-B", "-X", "faulthandler", "-X", "utf8", str(SHIM)],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                pass_fds=(report.fileno(), order.keep),
+                env=_environment(order),
+                cwd=order.scratch_dir,
+                start_new_session=True,
+            )
+    except OSError as error:
+        name = Path(order.job["treatment_dir"]).name
+        raise TreatmentError(Fault(f"treatment `{name}` did not start: {error}"), treatment=name) from error
+
+
+def _environment(order: Order) -> dict[str, str]:
+    """The few variables a treatment sees; its HOME and TMPDIR are its own, and gone when it ends."""
+    passed = {name: text for name, text in os.environ.items() if name in PASSED or name.startswith("LC_")}
+    granted = {name: os.environ[name] for name in order.env if name in os.environ}
+    share = {"OMP_NUM_THREADS": str(order.processors)}
+    return {**share, **passed, **granted, "HOME": str(order.scratch_dir), "TMPDIR": str(order.scratch_dir)}
+
+
+def _sites() -> list[str]:
+    """The folders of installed packages that this interpreter looks in, the user's own (`pip install --user`) too."""
+    return [folder for folder in sys.path if folder.endswith("-packages")]
+
+
+def _nameless_file() -> IO[bytes]:
+    """A file without a name, in memory where the system has that: on a full disk an outcome could not be stated."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("pymyx"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _exit_of(process: subprocess.Popen[bytes]) -> int | None:
+    """A descriptor that is readable once the process has ended, where the system has such a thing (Linux)."""
+    try:
+        return os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        return None
+
+
+def _reap(process: subprocess.Popen[bytes]) -> tuple[int, float]:
+    """Kill what is left of the process group, while the unreaped child keeps its number, then reap the child.
+
+    Returns the highest memory of one process in megabytes, and the seconds of processor.
+    """
+    if process.returncode is not None:
+        return 0, 0.0
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, kilobytes here
+    return usage.ru_maxrss // unit, round(usage.ru_utime + usage.ru_stime, 3)
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(LONGEST_STATEMENT).decode("utf-8", "replace")
+
+
+def _outcome(statement: str) -> Success | Failure | None:
+    try:
+        return Outcome.model_validate_json(statement).root
+    except ValidationError:
+        return None

@@ -1,0 +1,121 @@
+"""How treatments are run: limits, confinement, which days, how many children at once, who is told what."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Literal
+
+from pymyx.core.confinement import Confine, shortfall
+from pymyx.core.errors import Fault, UsageError
+from pymyx.core.models import Treatment
+from pymyx.core.plan import Choice
+from pymyx.core.relay import Show
+
+LONGEST_S = 21_600.0  # seconds that a treatment may take, where nothing is said
+LEAST_MB = 512  # megabytes: below, pyarrow hangs when it is imported
+Progress = Callable[[str, int, int, float], None]
+
+_SAID: set[str] = set()  # what this process has told about its system, once
+
+
+@dataclass(frozen=True)
+class Options:
+    """How treatments are run; runner and flow take the same.
+
+    Attributes:
+        timeout_s: a treatment is stopped after so many seconds (default: 21,600).
+        memory_mb: one process of a treatment gets no more megabytes of data (default: no limit); what its
+            treatment.json says of both counts where it is stricter.
+        confine: how far the kernel is to keep it to its contract (`isolation.py` tells what that means): `auto`, as
+            far as it can; `require`, in full or not at all; `off`.
+        from_, to: make only the days from the one to the other: ISO dates or instants, rounded out to UTC days.
+        force: make days again that are up to date.
+        jobs: children at once (default: the processors that this process may use).
+        prune: let what was made from archived input files go.
+        keep_going: of a flow: go on with the next steps when some days failed.
+        verify: make all again from the whole folder, and compare so many days, chosen at random.
+        show: called with what treatments print, and with notes: whole lines of text.
+        progress: called every `tick_s` seconds with the treatment's name, the days made, the days to make, and the
+            seconds since the start.
+
+    Raises:
+        UsageError: one of them is a value that cannot be.
+    """
+
+    timeout_s: float | None = None
+    memory_mb: int | None = None
+    confine: Confine = "auto"
+    from_: str | None = None
+    to: str | None = None
+    force: bool = False
+    jobs: int | None = None
+    prune: bool = False
+    keep_going: bool = False
+    verify: int = 0
+    show: Show = lambda text: None
+    progress: Progress = lambda treatment, made, days, elapsed_s: None
+    tick_s: float = 3600.0
+    choice: Choice = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.timeout_s is not None and not self.timeout_s > 0:
+            raise _refused(f"timeout_s is {self.timeout_s:g}", "seconds, more than 0")
+        if self.memory_mb is not None and self.memory_mb < LEAST_MB:
+            raise _refused(f"memory_mb is {self.memory_mb}", f"megabytes, at least {LEAST_MB}", "pyarrow hangs below")
+        if self.jobs is not None and self.jobs < 1:
+            raise _refused(f"jobs is {self.jobs}", "children at once, at least 1")
+        if self.verify < 0:
+            raise _refused(f"verify is {self.verify}", "a number of days")
+        object.__setattr__(self, "choice", self._choice())
+        missing = shortfall(self.confine)
+        if missing and missing not in _SAID:
+            _SAID.add(missing)
+            self.show(f"note: {missing}\n")
+
+    def _choice(self) -> Choice:
+        first, last = self._day("from", self.from_), self._day("to", self.to)
+        if first and last and first > last:
+            raise _refused(f"from is {self.from_} and to is {self.to}", "the earlier one first")
+        return Choice(first, last, force=self.force, prune=self.prune)
+
+    def _day(self, which: Literal["from", "to"], text: str | None) -> str:
+        """The UTC day of a date or instant; nothing for none."""
+        if text is None:
+            return ""
+        try:
+            if len(text) == 10:
+                return date.fromisoformat(text).isoformat()
+            instant = datetime.fromisoformat(text)
+            day = (instant.astimezone(UTC) if instant.tzinfo else instant).date().isoformat()
+        except (ValueError, OverflowError):
+            accepted = "a date such as 2026-01-20, or an instant such as 2026-01-20T06:00:00Z"
+            raise _refused(f"{which} is `{text}`", accepted) from None
+        self.show(f"note: {which} {text} is taken as the whole day {day} (UTC)\n")
+        return day
+
+    @property
+    def processors(self) -> int:
+        """The processors that this process may use."""
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
+    def children(self) -> int:
+        """Children at once."""
+        return self.jobs or self.processors
+
+    def timeout_of(self, treatment: Treatment) -> float:
+        """Seconds that a treatment may take."""
+        limits = (treatment.limits.timeout_s, self.timeout_s)
+        return min((one for one in limits if one is not None), default=LONGEST_S)
+
+    def memory_of(self, treatment: Treatment) -> int | None:
+        """Megabytes that one of its processes may use, or None."""
+        limits = (treatment.limits.memory_mb, self.memory_mb)
+        return min((one for one in limits if one is not None), default=None)
+
+
+def _refused(what: str, accepted: str, *notes: str) -> UsageError:
+    return UsageError(Fault(what, evidence=(f"accepted: {accepted}",), notes=notes))

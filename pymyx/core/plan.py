@@ -1,0 +1,218 @@
+"""Decides which days of an output folder are to be made again, and why. Pure: facts in, plan out.
+
+A day is made from the input files of its window: those of the days from `before` days before it to `after` days
+after it. It is up to date when it was made from just these files, this code and these params, and its outputs
+are as they were published. Hashes are compared for equality; nothing is ever "newer".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import Literal
+
+from pymyx.core.folder import day_of
+from pymyx.core.manifest import WHOLE, Made, Manifest
+from pymyx.core.models import Days
+
+MOST_NAMED = 5  # days in a message
+
+Reason = Literal[
+    "new",
+    "input changed",
+    "neighbour changed",
+    "params changed",
+    "code changed",
+    "output missing",
+    "output changed",
+    "forced",
+    "orphan",
+]
+FEWEST, MOST = 10, 30  # days of a chunk: fewer, and starting children costs more than their work
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a plan is made from.
+
+    Attributes:
+        manifest: what is remembered of the output folder, or None.
+        inputs, outputs: the hashes of the input files, and of those known output files that are there, by name.
+        code, params: the hashes of the treatment's code (with its `days`) and of the merged params.
+        days: how far a day looks, or None: at the whole folder.
+        raw: whether no treatment made the input folder; files that are gone from there were archived, not revoked.
+    """
+
+    manifest: Manifest | None
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    code: str
+    params: str
+    days: Days | None
+    raw: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which days may be made, beyond what their state asks for: `first` and `last` are days, or nothing."""
+
+    first: str = ""
+    last: str = ""
+    force: bool = False
+    prune: bool = False
+
+    def holds(self, day: str) -> bool:
+        """Whether the day lies in the chosen range; the whole folder always does."""
+        return day == WHOLE or ((not self.first or day >= self.first) and (not self.last or day <= self.last))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done for one step, day by day; where it is run over its whole folder, `whole` stands for a day.
+
+    Attributes:
+        stale: the days to make, with the reason of each, in order.
+        gone: days whose input is gone: their outputs are to be removed.
+        orphans: frozen days: input files of theirs were archived, they stay as they are.
+        late: orphans for which there is new data all the same.
+        left: days that are stale, or gone, but not chosen.
+        fresh: the number of days that are up to date.
+        windows: the input files (name: hash) of each day to make.
+    """
+
+    stale: dict[str, Reason]
+    gone: tuple[str, ...]
+    orphans: tuple[str, ...]
+    late: tuple[str, ...]
+    left: tuple[str, ...]
+    fresh: int
+    windows: dict[str, dict[str, str]]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the step is run over its whole folder."""
+        return WHOLE in self.windows
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.stale and not self.gone
+
+    @property
+    def reasons(self) -> dict[str, Reason]:
+        """Every day that is not up to date and chosen, with its reason, in order."""
+        gone: dict[str, Reason] = dict.fromkeys(self.gone, "input changed")
+        orphans: dict[str, Reason] = dict.fromkeys(self.orphans, "orphan")
+        return dict(sorted((gone | orphans | self.stale).items()))
+
+
+def make_plan(facts: Facts, choice: Choice) -> Plan:
+    """Decide which days to make."""
+    whole = facts.days is None or not facts.inputs or not all(map(day_of, facts.inputs))
+    recorded = facts.manifest.days if facts.manifest else {}
+    frozen = [day for day in sorted(recorded) if not choice.prune and _is_frozen(recorded[day], facts)]
+    if frozen and (whole or WHOLE in frozen):
+        return _frozen_plan(facts, recorded)
+    windows = {WHOLE: facts.inputs} if whole else _windows(facts.inputs, facts.days or Days(before=0, after=0))
+    made = recorded if whole else by_day(recorded)
+    reasons = {
+        day: reason
+        for day, window in windows.items()
+        if day not in frozen and (reason := _reason(day, window, made.get(day), facts, choice))
+    }
+    gone = [] if whole else [day for day in made if day not in windows and day not in frozen]
+    late = [day for day in frozen if not windows.get(day, {}).items() <= made[day].inputs.items()]
+    return Plan(
+        stale={day: reason for day, reason in reasons.items() if choice.holds(day)},
+        gone=tuple(day for day in gone if choice.holds(day)),
+        orphans=tuple(frozen),
+        late=tuple(late),
+        left=tuple(sorted(day for day in [*reasons, *gone] if not choice.holds(day))),
+        fresh=len(windows.keys() - reasons.keys() - set(frozen)),
+        windows=windows,
+    )
+
+
+def _is_frozen(made: Made, facts: Facts) -> bool:
+    """Whether an input file that it was made from was archived."""
+    return facts.raw and not made.inputs.keys() <= facts.inputs.keys()
+
+
+def _frozen_plan(facts: Facts, recorded: dict[str, Made]) -> Plan:
+    """The plan where one child would make all days anew: it would lose what was archived, so all stays as it is."""
+    used = {item for made in recorded.values() for item in made.inputs.items()}
+    late = () if facts.inputs.items() <= used else (WHOLE,)
+    orphans = tuple(sorted(recorded))
+    return Plan(stale={}, gone=(), orphans=orphans, late=late, left=(), fresh=0, windows={WHOLE: facts.inputs})
+
+
+def split(days: list[str], jobs: int) -> list[list[str]]:
+    """The days in runs of about equal length, their number a multiple of `jobs` where that leaves each long enough."""
+    count = -(-len(days) // MOST)
+    count = -(-count // jobs) * jobs
+    count = max(1, min(count, len(days) // FEWEST))
+    bounds = [len(days) * number // count for number in range(count + 1)]
+    return [days[start:end] for start, end in pairwise(bounds)]
+
+
+def context_of(days: Iterable[str], windows: dict[str, dict[str, str]], looks: Days) -> set[str]:
+    """The days that a treatment may make along with those it is asked for, from the files of their windows."""
+    made_from = {day_of(name) for day in days for name in windows[day]}
+    return {other for day in made_from for other in _around(day, looks.after, looks.before)}
+
+
+def in_words(days: list[str]) -> str:
+    """Days for a message: all of a few, and of many the first and the last."""
+    if len(days) <= MOST_NAMED:
+        return ", ".join(days)
+    return f"{len(days)} days ({days[0]} to {days[-1]})"
+
+
+def _windows(inputs: dict[str, str], looks: Days) -> dict[str, dict[str, str]]:
+    """The input files that each day is made from; a day has a window when one of its files is there."""
+    windows: dict[str, dict[str, str]] = {}
+    for name in sorted(inputs):
+        for day in _around(day_of(name), looks.after, looks.before):
+            windows.setdefault(day, {})[name] = inputs[name]
+    return dict(sorted(windows.items()))
+
+
+def _around(day: str, before: int, after: int) -> list[str]:
+    if not before and not after:
+        return [day]
+    middle = date.fromisoformat(day).toordinal()
+    numbers = range(max(1, middle - before), min(date.max.toordinal(), middle + after) + 1)
+    return [date.fromordinal(number).isoformat() for number in numbers]
+
+
+def by_day(recorded: dict[str, Made]) -> dict[str, Made]:
+    """What was made, by day, also where a run over the whole folder made it.
+
+    Each day then has the files of its name, made from all input; files of no day stay with `whole`.
+    """
+    if WHOLE not in recorded:
+        return recorded
+    days = {day: made for day, made in recorded.items() if day != WHOLE}
+    for name, known in recorded[WHOLE].outputs.items():
+        day = day_of(name) or WHOLE
+        part = days.get(day) or recorded[WHOLE].model_copy(update={"outputs": {}})
+        days[day] = part.model_copy(update={"outputs": {**part.outputs, name: known}})
+    return days
+
+
+def _reason(day: str, window: dict[str, str], made: Made | None, facts: Facts, choice: Choice) -> Reason | None:
+    if made is None:
+        return "new"
+    if window != made.inputs:
+        changed = {name for name, _ in window.items() ^ made.inputs.items()}
+        return "input changed" if day == WHOLE or day in map(day_of, changed) else "neighbour changed"
+    if made.params != facts.params:
+        return "params changed"
+    if made.code != facts.code:
+        return "code changed"
+    for name, known in made.outputs.items():
+        if facts.outputs.get(name) != known.sha256:
+            return "output changed" if name in facts.outputs else "output missing"
+    return "forced" if choice.force and choice.holds(day) else None

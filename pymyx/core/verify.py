@@ -1,0 +1,60 @@
+"""Makes a step again from its whole folder, in a throw-away stage, and compares some days with what is published.
+
+Only this can show that `days` in a treatment.json says too little, or that a treatment makes other bytes
+each time.
+"""
+
+from __future__ import annotations
+
+import random
+
+from pymyx.core.batch import order_for
+from pymyx.core.errors import Fault, TreatmentError
+from pymyx.core.folder import day_of, hash_of
+from pymyx.core.isolation import Children, signals_held
+from pymyx.core.manifest import WHOLE
+from pymyx.core.options import Options
+from pymyx.core.plan import Plan, in_words
+from pymyx.core.project import Project
+from pymyx.core.publish import Target
+from pymyx.core.stage import staged
+from pymyx.core.validator import CheckedStep
+from pymyx.core.verdict import failed
+
+
+def verify(project: Project, step: CheckedStep, target: Target, plan: Plan, options: Options, lock: int) -> None:
+    """Compare `options.verify` days, chosen at random among those that are up to date.
+
+    Raises:
+        TreatmentError: they differ, or the treatment failed.
+    """
+    sure = [day for day in target.manifest.days if day not in plan.orphans and day not in plan.left]
+    chosen = sorted(random.sample(sure, min(options.verify, len(sure))))
+    name = step.treatment.name
+    if not chosen:
+        return
+    with signals_held(), staged(target.folder, target.shown) as stage:
+        timeout_s = options.timeout_of(step.treatment)
+        order = order_for(project, step, stage, None, options, lock, timeout_s, options.processors)
+        with Children() as children:
+            children.start(order)
+            _, ending = children.wait()
+        if not ending.succeeded:
+            unchanged = f"it was run to verify `{target.shown}`, which is left as it is"
+            raise failed(project, step, order.job, ending, unchanged, round(ending.cpu_s * 1000))
+        made = {path.name: hash_of(path) for path in stage.output_dir.iterdir()}
+    published = {day: {key: known.sha256 for key, known in target.manifest.days[day].outputs.items()} for day in chosen}
+    of_day = {day: {key: one for key, one in made.items() if day in (WHOLE, day_of(key))} for day in chosen}
+    wrong = [day for day in chosen if of_day[day] != published[day]]
+    if wrong:
+        first = min(key for key, _ in of_day[wrong[0]].items() ^ published[wrong[0]].items())
+        raise TreatmentError(
+            Fault(
+                f"treatment `{name}` makes other files from its whole folder: {in_words(wrong)} differs",
+                f"{target.shown}/{first}",
+                notes=("what is published is left as it is",),
+                hint=f"say more in `days` of treatments/{name}/treatment.json, or see what it does at random",
+            ),
+            treatment=name,
+        )
+    options.show(f"note: made again from the whole folder, the same: {in_words(chosen)}\n")
