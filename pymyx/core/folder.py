@@ -20,6 +20,7 @@ from pymyx.core.manifest import Known
 
 RACY_NS = 3_000_000_000  # a file changed so short a time ago may change again without a trace (git calls it racy)
 ENDINGS = {"csv": (".csv", ".csv.gz"), "parquet": (".parquet",)}
+WORTH_THREADS = 1 << 24  # bytes to hash; sha256 of large blocks lets other threads run
 UNREADABLE = "unreadable"  # in place of a hash
 
 _DATE = re.compile(r"(?=([0-9]{4}-[0-9]{2}-[0-9]{2}))")
@@ -84,21 +85,45 @@ def hash_of(path: str | os.PathLike[str]) -> str:
 
 
 def _looked_at(paths: Iterable[tuple[str, str]], known: dict[str, Known], *, follow: bool) -> dict[str, Known]:
-    found = {}
+    found: dict[str, Known] = {}
+    unknown: list[tuple[str, str, os.stat_result, int]] = []
     for name, path in paths:
         try:
             status = os.stat(path, follow_symlinks=follow)
-            if stat.S_ISREG(status.st_mode):
-                found[name] = _look(path, status, known.get(name))
         except (FileNotFoundError, NotADirectoryError):  # gone since it was listed, or a link to nothing
             continue
-    return found
+        if not stat.S_ISREG(status.st_mode):
+            continue
+        one = known.get(name)
+        if one and one.stat == mark_of(status):
+            found[name] = one
+        else:
+            unknown.append((name, path, status, time.time_ns()))
+    hashes = _hashes([path for _, path, _, _ in unknown], sum(status.st_size for _, _, status, _ in unknown))
+    for (name, _, status, now_ns), sha256 in zip(unknown, hashes, strict=True):
+        settled = max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS < now_ns
+        if sha256:
+            found[name] = Known(stat=mark_of(status) if settled and sha256 != UNREADABLE else None, sha256=sha256)
+    return dict(sorted(found.items()))
 
 
-def _look(path: str, status: os.stat_result, known: Known | None) -> Known:
-    mark = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    if known and known.stat == mark:
-        return known
-    settled = max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS < time.time_ns()
-    found = hash_of(path)
-    return Known(stat=mark if settled and found != UNREADABLE else None, sha256=found)
+def mark_of(status: os.stat_result) -> tuple[int, int, int, int]:
+    """What a file that has not changed has not changed in."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _hashes(paths: list[str], size: int) -> Iterable[str]:
+    """The hashes of files, of `size` bytes in all; nothing for one that is gone."""
+    if size < WORTH_THREADS:
+        return map(_hash_if_there, paths)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(_hash_if_there, paths))
+
+
+def _hash_if_there(path: str) -> str:
+    try:
+        return hash_of(path)
+    except FileNotFoundError:
+        return ""

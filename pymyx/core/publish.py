@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pymyx.core.errors import Fault, PublishError
-from pymyx.core.folder import day_of, hash_of
+from pymyx.core.folder import day_of, hash_of, mark_of
 from pymyx.core.manifest import WHOLE, Known, Made, Manifest, flush_to_disk, write_manifest
 from pymyx.core.stage import Stage, kind_of
 
@@ -149,9 +149,7 @@ def _same(target: Target, name: str, sha256: str, known: Known | None) -> Known 
     path = target.folder / name
     if kind_of(path) != "file":
         return None
-    status = path.stat()
-    mark = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    if known and known.sha256 == sha256 and known.stat == mark:
+    if known and known.sha256 == sha256 and known.stat == mark_of(path.stat()):
         return known
     return Known(stat=None, sha256=sha256) if hash_of(path) == sha256 else None
 

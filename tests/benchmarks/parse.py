@@ -104,9 +104,9 @@ def _measure(root: Path, source: Path, names: list[str], rounds: int) -> dict[st
     costs: dict[str, list[Cost]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
-            output = root / "output"
-            shutil.rmtree(output, ignore_errors=True)
-            output.mkdir()
+            output = root / "outputs" / name
+            shutil.rmtree(output.parent, ignore_errors=True)
+            output.mkdir(parents=True)
             folders = ["--input", str(source), "--output", str(output)]
             command = [sys.executable, "-m", "pymyx.core.runner", "--root", str(root), "--treatment", "parse", *folders]
             if name != "parse":

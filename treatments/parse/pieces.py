@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from arrays import from_numpy, repeated, to_numpy
 from columns import DAY
 from quickly import TYPES
 
@@ -26,14 +27,14 @@ def write_pieces(table, number, path, params, scratch):
     column = params["timestamp_column"]
     if not table.num_rows:
         return
-    days = table[column].cast(pa.int64()).to_numpy() // DAY
+    days = to_numpy(table[column]) // DAY
     starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
     for domain, names in params["domains"].items():
         if not set(names) & set(table.column_names):
             continue
         kind = TYPES[params["types"][domain]]
         arrays = [table[name] if name in table.column_names else pa.nulls(table.num_rows, kind) for name in names]
-        label = pa.DictionaryArray.from_arrays(np.zeros(table.num_rows, np.int32), [domain])
+        label = repeated(domain, table.num_rows)
         part = pa.table([table[column], *arrays, label], names=[column, *names, "domain"])
         for start, end in zip(starts, [*starts[1:], len(days)], strict=True):
             day = str(np.datetime64(int(days[start]), "D"))
@@ -72,6 +73,11 @@ def put_together(results, output_dir, params):
             os.replace(parts[0][0].path, target)
             continue
         table = pa.concat_tables([pq.read_table(piece.path) for piece, _ in parts])
-        order = np.argsort(table[params["timestamp_column"]].cast(pa.int64()).to_numpy(), kind="stable")
-        _write(table.take(order).combine_chunks(), target, params["timestamp_column"], [name for _, name in parts])
+        order = np.argsort(to_numpy(table[params["timestamp_column"]]), kind="stable")
+        _write(
+            table.take(from_numpy(order, pa.int64())).combine_chunks(),
+            target,
+            params["timestamp_column"],
+            [name for _, name in parts],
+        )
     return written

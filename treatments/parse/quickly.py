@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
+from arrays import to_numpy
 from columns import declared, kinds
 
 INSTANT = pa.timestamp("ns", tz="UTC")
@@ -72,16 +72,17 @@ def read_quickly(data, params):
         table = _convert(pa.py_buffer(data).slice(start), number, names, params)
         if table is not None:
             return Quick(table, np.arange(first, first + number), [], header, False)
-    body, _, rest = data[start:].rpartition(b"\n")
-    body += b"\n"
-    lines = _Lines(body, np.arange(first, first + body.count(b"\n")))
-    whole = lines
-    keys = None if header else _keys(body.partition(b"\n")[0], delimiter)
+    end = data.rfind(b"\n") + 1
+    body, rest = data[start:end], data[end:]
+    if not body:
+        return None
+    whole = _Lines(body, np.arange(first, first + body.count(b"\n")))
+    keys = None if header else _keys(body[: body.find(b"\n")], delimiter)
     if keys:
         names = [params["timestamp_column"], *keys]
-        lines = _only(lines, _lines_with(lines, keys, delimiter))
-        lines = _without_keys(lines, keys, delimiter)
-    lines = _only(lines, _clean_lines(lines, delimiter, len(names)))
+    parts = [_cleaned(block, keys, delimiter, len(names)) for block in _blocks(whole)]
+    lines = _Lines(b"".join(part.body for part in parts), np.concatenate([part.numbers for part in parts]))
+    lines = _only(lines, _usual_or_matching(lines, names, params))
     table = _convert(pa.py_buffer(lines.body), len(lines.numbers), names, params)
     if table is None and lines.body:
         lines = _only(lines, _matching_lines(lines, names, params))
@@ -92,6 +93,24 @@ def read_quickly(data, params):
     return Quick(table, lines.numbers, left, header, bool(keys))
 
 
+def _blocks(lines):
+    """The lines in blocks that fit a cache."""
+    start = first = 0
+    while start < len(lines.body):
+        end = lines.body.find(b"\n", start + BLOCK) + 1 or len(lines.body)
+        body = lines.body[start:end]
+        number = body.count(b"\n")
+        yield _Lines(body, lines.numbers[first : first + number])
+        start, first = end, first + number
+
+
+def _cleaned(lines, keys, delimiter, width):
+    """The clean ones of the lines, without their keys."""
+    if keys:
+        lines = _without_keys(lines, keys, delimiter)
+    return _only(lines, _clean_lines(lines, delimiter, width))
+
+
 def _keys(line, delimiter):
     """The keys of a line of key:value fields, or None."""
     matches = [KEY.fullmatch(field) for field in line.split(delimiter)[1:]]
@@ -99,34 +118,28 @@ def _keys(line, delimiter):
     return keys if matches and len(keys) == len(matches) and len(set(keys)) == len(keys) else None
 
 
-def _lines_with(lines, keys, delimiter):
-    """Which lines have just these keys, in this order."""
-    codes = lines.codes
+def _without_keys(lines, keys, delimiter):
+    """The lines that have just these keys, in this order, without them."""
+    codes, ends = lines.codes, lines.ends
     marks = np.flatnonzero(codes == delimiter[0])
-    counts = np.diff(np.searchsorted(marks, lines.ends), prepend=0)
+    counts = np.diff(np.searchsorted(marks, ends), prepend=0)
     alike = counts == len(keys)
-    good = np.ones(int(alike.sum()), bool)
-    for places, code in _key_places(marks[np.repeat(alike, counts)], keys):
+    after = marks.reshape(-1, len(keys)) if alike.all() else marks[np.repeat(alike, counts)].reshape(-1, len(keys))
+    good = np.ones(len(after), bool)
+    for places, code in _key_places(after, keys):
         good &= codes[np.minimum(places, len(codes) - 1)] == code
     alike[alike] = good
-    return alike
-
-
-def _without_keys(lines, keys, delimiter):
-    """The lines, which all have just these keys in this order, without them."""
-    codes = lines.codes
-    kept = np.ones(len(codes), bool)
-    for places, _ in _key_places(np.flatnonzero(codes == delimiter[0]), keys):
+    kept = np.ones(len(codes), bool) if alike.all() else np.repeat(alike, np.diff(ends, prepend=-1))
+    for places, _ in _key_places(after if good.all() else after[good], keys):
         kept[places] = False
-    return _Lines(codes[kept].tobytes(), lines.numbers)
+    return _Lines(codes[kept].tobytes(), lines.numbers[alike])
 
 
-def _key_places(marks, keys):
-    """For each byte of the keys and their colons: where it stands in each line, after which delimiter, and the byte."""
-    after = marks.reshape(-1, len(keys))
-    for key, marks_of_key in zip(keys, after.T, strict=True):
+def _key_places(after, keys):
+    """Each byte of the keys and their colons, and where it stands in each line, `after` which delimiters."""
+    for key, marks in zip(keys, after.T, strict=True):
         for offset, code in enumerate(f"{key}:".encode(), start=1):
-            yield marks_of_key + offset, code
+            yield marks + offset, code
 
 
 def _only(lines, good):
@@ -153,21 +166,25 @@ def _number_if_clean(codes):
     for start in range(0, len(codes), BLOCK):
         block = codes[start : start + BLOCK]
         ends = np.flatnonzero(block == ord("\n"))
-        lengths = np.diff(ends, prepend=last)
-        if len(ends) and (lengths.min() < 2 or lengths.max() > LONGEST_LINE):
+        if not len(ends):
             return 0
-        last = (ends[-1] if len(ends) else last) - BLOCK
+        lengths = ends[1:] - ends[:-1]
+        across = ends[0] - last
+        if min(across, lengths.min(initial=2)) < 2 or max(across, lengths.max(initial=2)) > LONGEST_LINE:
+            return 0
+        last = ends[-1] - BLOCK
         number += len(ends)
         stamps += np.count_nonzero(block == ord("Z"))
         colons += np.count_nonzero(block == ord(":"))
-        if _bare_points(codes, start, start + BLOCK).size:
+        after = codes[start + 1 : start + BLOCK + 1]  # the last code of all is the end of a line, never a point
+        if ((block[: len(after)] == ord(".")) & (after - np.uint8(ord("0")) > 9)).any():
             return 0
     return number if stamps == number and colons == 2 * number else 0
 
 
-def _bare_points(codes, start, end):
+def _bare_points(codes):
     """Where a point stands with no digit after it; the last code of all is never a point, but the end of a line."""
-    points = np.flatnonzero(codes[start:end] == ord(".")) + start
+    points = np.flatnonzero(codes == ord("."))
     after = codes[points + 1]
     return points[(after < ord("0")) | (after > ord("9"))]
 
@@ -181,13 +198,24 @@ def _clean_lines(lines, delimiter, width):
     clean = (lengths > 1) & (lengths <= LONGEST_LINE)
     for code, number in ((delimiter[0], width - 1), (ord("Z"), 1), (ord(":"), 2)):
         clean &= np.diff(np.searchsorted(np.flatnonzero(codes == code), ends), prepend=0) == number
-    for places in (np.flatnonzero(~usual[codes]), _bare_points(codes, 0, len(codes))):
+    for places in (np.flatnonzero(~usual[codes]), _bare_points(codes)):
         clean[np.searchsorted(ends, places)] = False
     return clean
 
 
+def _usual_or_matching(lines, names, params):
+    """Which lines have as many points as most, or else match the pattern: a point in an integer hides nowhere."""
+    points = np.diff(np.searchsorted(np.flatnonzero(lines.codes == ord(".")), lines.ends), prepend=0)
+    usual = points == np.bincount(points).argmax() if len(points) else points == 0
+    if not usual.all():
+        usual[~usual] = _matching_lines(_only(lines, ~usual), names, params)
+    return usual
+
+
 def _matching_lines(lines, names, params):
     """Which lines pyarrow can convert but for days that do not exist: by a pattern of the whole line."""
+    import pyarrow.compute as pc  # here, as clean files need none of it: 30 ms
+
     known = kinds(params)
     fields = [STAMP, *(FIELDS[known.get(name, "float")] for name in names[1:])]
     pattern = f"^{re.escape(params['delimiter']).join(fields)}\n$"
@@ -208,7 +236,7 @@ def _convert(body, number, names, params):
     try:
         table = pa.csv.read_csv(
             pa.BufferReader(body),
-            read_options=pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 24),
+            read_options=pa.csv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 19),
             parse_options=pa.csv.ParseOptions(delimiter=params["delimiter"], quote_char=False),
             convert_options=pa.csv.ConvertOptions(column_types=types, null_values=[""]),
         )
@@ -219,4 +247,4 @@ def _convert(body, number, names, params):
 
 
 def _is_finite(column):
-    return not pa.types.is_floating(column.type) or not np.isinf(column.to_numpy()).any()
+    return not pa.types.is_floating(column.type) or not np.isinf(to_numpy(column)).any()

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
+from arrays import first_null, from_list, from_numpy, to_numpy
 from carefully import Reject, RejectedFileError, read_carefully, read_left
 from columns import DAY, declared, kinds
 from pieces import put_together, write_pieces
@@ -159,7 +160,13 @@ def _table(data, params, day):
     for kind, (times, line) in rows.noted.items():
         before, first = noted.get(kind, (0, line))
         noted[kind] = (before + times, min(first, line))
-    return table.take(order).combine_chunks(), numbers[order], rows.rejects, noted, quick.table.num_rows + rows.found
+    return (
+        table.take(from_numpy(order, pa.int64())).combine_chunks(),
+        numbers[order],
+        rows.rejects,
+        noted,
+        quick.table.num_rows + rows.found,
+    )
 
 
 def _line_by_line(data, params, day):
@@ -173,33 +180,33 @@ def _empty_cells(quick, params):
     holed = [column for column in columns if column.null_count]
     if not holed:
         return {}
-    first = min(int(np.argmax(column.combine_chunks().is_null().to_numpy(zero_copy_only=False))) for column in holed)
+    first = min(map(first_null, holed))
     return {"empty cells, now null": (sum(column.null_count for column in holed), int(quick.numbers[first]))}
 
 
 def _as_table(rows, params):
     column, known = params["timestamp_column"], kinds(params)
-    instants = pa.array(rows.instants, pa.int64()).cast(pa.timestamp("ns")).cast(INSTANT)
-    columns = {name: pa.array(values, TYPES[known[name]]) for name, values in rows.values.items()}
+    instants = from_list(rows.instants, INSTANT)
+    columns = {name: from_list(values, TYPES[known[name]]) for name, values in rows.values.items()}
     columns |= {name: pa.nulls(len(instants)) for name in rows.names if name not in known and name != column}
     return pa.table({column: instants, **columns})
 
 
 def _is_near(instants, day):
     """Whether all instants lie at most one UTC day from `day`."""
-    nanoseconds = instants.cast(pa.int64()).to_numpy()
+    nanoseconds = to_numpy(instants)
     middle = (day - date(1970, 1, 1)).days
     return len(nanoseconds) == 0 or middle - 1 <= nanoseconds.min() // DAY <= nanoseconds.max() // DAY <= middle + 1
 
 
 def _in_order(table, column, numbers, noted):
     """The rows in the order of time, those of one instant as they were; notes what was out of order or double."""
-    instants = table[column].cast(pa.int64()).to_numpy()
+    instants = to_numpy(table[column])
     back = np.diff(instants) < 0
     if back.any():
         noted["rows out of order"] = (int(back.sum()), int(numbers[np.argmax(back) + 1]))
         order = np.argsort(instants, kind="stable")
-        table, instants = table.take(order), instants[order]
+        table, instants = table.take(from_numpy(order, pa.int64())), instants[order]
     same = int((np.diff(instants) == 0).sum())
     if same:
         noted["rows of an instant that has one already"] = (same, None)
@@ -208,7 +215,7 @@ def _in_order(table, column, numbers, noted):
 
 def _note_far_days(instants, numbers, noted):
     """Note days that are more than a year from most of an undated file: a clock gone wrong, perhaps."""
-    days = instants.cast(pa.int64()).to_numpy() // DAY
+    days = to_numpy(instants) // DAY
     far = np.abs(days - np.median(days)) > 366
     if far.any():
         named = ", ".join(str(np.datetime64(int(day), "D")) for day in np.unique(days[far])[:5])
