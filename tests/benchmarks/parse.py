@@ -117,7 +117,9 @@ def _measure(root: Path, source: Path, names: list[str], rounds: int) -> dict[st
 
 
 def _cost(command: list[str], output: Path) -> Cost:
-    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    # compiled once, as where it is installed, whatever the environment of this run says
+    compiled = {"PYTHONPYCACHEPREFIX": f"{output.parent.parent}/compiled", "PYTHONDONTWRITEBYTECODE": ""}
+    environment = {**os.environ, "PYTHONPATH": str(REPO), **compiled}
     started = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
