@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,28 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallPr
     yield made
     assert made.stages == []
     assert processes_of(tmp_path) == []
+
+
+@pytest.fixture
+def pseudo_terminal(project: SmallProject) -> Callable[[list[str]], str]:
+    """Runs a command on a terminal of its own; gives back all that it showed there."""
+
+    def run(argv: list[str]) -> str:
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "PYTHONPATH": str(REPO), "TERM": "xterm"}
+        with subprocess.Popen(
+            argv, cwd=project.root, env=environment, stdout=theirs, stderr=theirs, stdin=theirs
+        ) as done:
+            os.close(theirs)
+            shown = b""
+            with suppress(OSError):  # the end of a terminal is an error on Linux
+                while data := os.read(ours, 1 << 16):
+                    shown += data
+        os.close(ours)
+        assert done.returncode == 0
+        return shown.decode("utf-8")
+
+    return run
 
 
 @pytest.fixture

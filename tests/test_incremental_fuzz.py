@@ -1,0 +1,381 @@
+"""Random histories of a station: after each, every output byte is that of a build from scratch, and a second run does nothing.
+
+PYMYX_SEEDS=200 python -m pytest tests/test_incremental_fuzz.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pymyx.core.errors import FlowStopped, LateDataError, TreatmentError
+from pymyx.core.flow import run_flow
+from pymyx.core.folder import day_of
+from pymyx.core.runner import Result
+
+from .conftest import MISBEHAVING, REPO, SmallProject, processes_of
+
+STEPS = [
+    {"treatment": "split_days", "input": "in", "output": "split"},
+    {"treatment": "rolling_mean", "input": "split", "output": "rolled"},
+    {"treatment": "total", "input": "rolled", "output": "totals"},
+]
+NAMES = [step["treatment"] for step in STEPS]
+OLD_NS = 1_700_000_000 * 10**9
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
+
+
+class Station:
+    """A project, what happens to it, and what is known of it beside what PyMyx knows."""
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self.root = root
+        self.chance = random.Random(seed)
+        for path in (root / "data" / "in").iterdir():
+            path.unlink()
+        for name in NAMES:
+            shutil.copytree(MISBEHAVING / name, root / "treatments" / name)
+        self.params: list[dict[str, Any]] = [{}, {}, {}]
+        self.write_flow()
+        self.made_from: dict[str, set[str]] = {}  # day: the raw files that it was last made from
+        self.versions: dict[str, list[bytes]] = {}
+        self.done: list[str] = []
+        for day in range(3, 3 + self.chance.randint(1, 5)):
+            self.write(self.name(day), self.lines(day))
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "data" / "in"
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(path for path in self.raw.iterdir() if path.suffix == ".csv")
+
+    def name(self, day: int) -> str:
+        return f"m_2026-01-{day:02}.csv"
+
+    def lines(self, day: int) -> bytes:
+        """A few rows, now and then of the day before or after."""
+        rows = []
+        for _ in range(self.chance.randint(1, 4)):
+            at = day + self.chance.choice([0, 0, 0, 0, -1, 1])
+            rows.append(f"2026-01-{at:02}T{self.chance.randint(0, 23):02}:00:00Z;{self.chance.randint(0, 99)}\n")
+        return "".join(rows).encode()
+
+    def write(self, name: str, data: bytes) -> None:
+        (self.raw / name).write_bytes(data)
+        self.versions.setdefault(name, []).append(data)
+
+    def write_flow(self) -> None:
+        steps = [{**step, "params": params} for step, params in zip(STEPS, self.params, strict=True)]
+        flow = {"name": "chain", "version": "1.0.0", "description": "The flow of the fuzz.", "steps": steps}
+        (self.root / "flows" / "chain.json").write_text(json.dumps(flow), encoding="utf-8")
+
+    def some(self) -> Path:
+        return self.chance.choice(self.files)
+
+    # what happens
+
+    def append(self) -> None:
+        path = self.files[-1]
+        day = int(day_of(path.name)[8:] or 5)
+        self.write(path.name, path.read_bytes() + self.lines(day))
+
+    def new_day(self) -> None:
+        day = max([int(day_of(path.name)[8:] or 0) for path in self.files]) + self.chance.randint(1, 3)
+        if day < 28:
+            self.write(self.name(day), self.lines(day))
+
+    def late_file(self) -> None:
+        day = self.chance.randint(2, 27)
+        self.write(self.name(day), self.lines(day))
+
+    def second_device(self) -> None:
+        day = self.chance.randint(2, 27)
+        self.write(f"other_2026-01-{day:02}.csv", self.lines(day))
+
+    def revert(self) -> None:
+        path = self.some()
+        self.write(path.name, self.versions[path.name][0])
+        os.utime(path, ns=(OLD_NS, OLD_NS))
+
+    def same_size_and_time(self) -> None:
+        path = self.some()
+        data, status = path.read_bytes(), path.stat()
+        if data and b"boom" not in data:
+            digit = self.chance.choice(b"123456789")
+            self.write(path.name, data[:-2] + bytes([digit]) + data[-1:])
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def touch(self) -> None:
+        os.utime(self.some())
+
+    def touch_future(self) -> None:
+        future = time.time_ns() + 10**15
+        os.utime(self.some(), ns=(future, future))
+
+    def new_params(self) -> None:
+        self.params = [{"scale": self.chance.randint(1, 3)}, {"window": self.chance.randint(1, 4)}, {}]
+        self.write_flow()
+
+    def new_code(self) -> None:
+        path = self.root / "treatments" / self.chance.choice(NAMES) / "run.py"
+        text = path.read_text(encoding="utf-8")
+        old, new = self.chance.choice([(":.3f}", ":.2f}"), (":.2f}", ":.3f}"), ("> 50", "> 40"), ("> 40", "> 50")])
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def new_helper(self) -> None:
+        folder = self.root / "treatments" / self.chance.choice(NAMES)
+        (folder / "helper.py").write_text(f"NUMBER = {self.chance.randint(0, 9)}\n", encoding="utf-8")
+
+    def hand_edit(self) -> None:
+        outputs = [path for step in STEPS for path in (self.root / "data" / step["output"]).glob("*.parquet")]
+        if outputs:
+            path = self.chance.choice(outputs)
+            path.write_bytes(path.read_bytes()[:-1] + b"9\n")
+
+    def lose_output(self) -> None:
+        outputs = [path for step in STEPS for path in (self.root / "data" / step["output"]).glob("*.parquet")]
+        if outputs:
+            self.chance.choice(outputs).unlink()
+
+    def own_file(self) -> None:
+        folder = self.root / "data" / self.chance.choice(STEPS)["output"]
+        if folder.is_dir():
+            (folder / "_notes.txt").write_text("mine", encoding="utf-8")
+
+    def undated(self) -> None:
+        self.write("undated.csv", self.lines(9))
+
+    def bad_day(self) -> None:
+        path = self.some()
+        self.write(path.name, path.read_bytes() + b"2026-01-09T00:00:00Z;boom\n")
+
+    def mend(self) -> None:
+        for path in self.files:
+            if b"boom" in path.read_bytes():
+                self.write(
+                    path.name, b"".join(line for line in path.read_bytes().splitlines(True) if b"boom" not in line)
+                )
+
+    def archive(self) -> None:
+        if len(self.files) > 2 and not (self.raw / "undated.csv").exists():
+            self.some().unlink()
+
+    def archive_and_prune(self) -> None:
+        self.mend()
+        if len(self.files) > 2:
+            self.some().unlink()
+        self.run(prune=True)
+
+    def some_days(self) -> None:
+        first = self.chance.randint(1, 27)
+        self.run(from_=f"2026-01-{first:02}", to=f"2026-01-{min(31, first + 5):02}")
+
+    def force(self) -> None:
+        self.run(force=True)
+
+    def kill(self) -> None:
+        """A real run, killed at a random moment; nothing of it goes on."""
+        argv = [sys.executable, "-m", "pymyx.core.flow", "--flow", "chain", "--root", str(self.root), "--keep-going"]
+        environment = {**os.environ, "PYTHONPATH": str(REPO)}
+        process = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(self.chance.uniform(0.1, 0.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        deadline = time.monotonic() + 5
+        while processes_of(self.root) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert processes_of(self.root) == []
+        self.unsure = True
+
+    def crash_in_publishing(self) -> None:
+        """A run that ends at a random rename of its publishing, as by a loss of power."""
+        code = (
+            "import os, sys\nleft = int(sys.argv[2])\nreplace = os.replace\n"
+            "def counted(*a):\n    global left\n    left -= 1\n    if left < 0:\n        os.kill(os.getpid(), 9)\n    replace(*a)\n"
+            "os.replace = counted\nfrom pymyx.core.flow import run_flow\nrun_flow('chain', root=sys.argv[1], keep_going=True)\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(REPO)}
+        argv = [sys.executable, "-c", code, str(self.root), str(self.chance.randint(0, 25))]
+        subprocess.run(argv, env=environment, capture_output=True, check=False)
+        self.unsure = True
+
+    def live_writer(self) -> None:
+        """A collector appends and renames files into place while the flow runs."""
+        stop = threading.Event()
+        chance = random.Random(self.chance.random())
+        day = int(day_of(self.files[-1].name)[8:] or 5)
+
+        def collect() -> None:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                if chance.random() < 0.5:
+                    with (self.raw / self.name(day)).open("ab") as file:
+                        file.write(f"2026-01-{day:02}T00:00:{number % 60:02}Z;{number % 100}\n".encode())
+                else:
+                    new = self.raw / ".new"
+                    new.write_bytes(f"2026-01-{day:02}T01:00:{number % 60:02}Z;{number % 100}\n".encode())
+                    new.rename(self.raw / f"live_2026-01-{day:02}.csv")
+                time.sleep(0.005)
+
+        writer = threading.Thread(target=collect)
+        writer.start()
+        try:
+            self.run()
+        finally:
+            stop.set()
+            writer.join()
+        for name in (self.name(day), f"live_2026-01-{day:02}.csv"):
+            if (self.raw / name).exists():
+                self.versions.setdefault(name, []).append((self.raw / name).read_bytes())
+
+    def move(self) -> None:
+        elsewhere = self.root.with_name(f"{self.root.name}_{len(self.done)}")
+        self.root.rename(elsewhere)
+        self.root = elsewhere
+
+    def break_manifest(self) -> None:
+        """Nothing else happens meanwhile: what only a lost manifest knew of is nobody's, and stays."""
+        self.check()
+        if not self.made_from or all(names <= {path.name for path in self.files} for names in self.made_from.values()):
+            for path in (self.root / "data" / ".pymyx").glob("*/manifest.json"):
+                if self.chance.random() < 0.4:
+                    path.write_bytes(path.read_bytes()[: self.chance.randint(0, 200)])
+            self.run()
+
+    # what must hold
+
+    def run(self, **options: Any) -> list[Result] | None:
+        """Run the flow; None when some days failed, or there is late data."""
+        before = contents(self.root / "data" / "split")
+        names = {path.name for path in self.files}
+        jobs = self.chance.choice([1, 2, 3])
+        self.unsure = False
+        try:
+            results = run_flow("chain", root=self.root, jobs=jobs, keep_going=True, **options)
+        except FlowStopped as stopped:
+            assert all(isinstance(one, TreatmentError | LateDataError) for one in stopped.errors), stopped.errors
+            self.unsure = True
+            return None
+        if "from_" not in options and before is not None:
+            self.remember(names, prune=bool(options.get("prune")))
+        else:
+            self.unsure = True
+        return results
+
+    def remember(self, names: set[str], *, prune: bool) -> None:
+        frozen = set() if prune else self.frozen(names)
+        windows = {} if "undated.csv" in names else self.windows(names)
+        if "undated.csv" in names and not frozen:
+            self.made_from = {}
+            return
+        self.made_from = {day: used for day, used in self.made_from.items() if day in frozen}
+        self.made_from |= {day: used for day, used in windows.items() if day not in frozen}
+
+    def windows(self, names: set[str]) -> dict[str, set[str]]:
+        windows: dict[str, set[str]] = {}
+        for name in names:
+            for shift in (-1, 0, 1):
+                windows.setdefault(f"2026-01-{int(day_of(name)[8:]) + shift:02}", set()).add(name)
+        return windows
+
+    def frozen(self, names: set[str]) -> set[str]:
+        return {day for day, used in self.made_from.items() if not used <= names}
+
+    def check(self) -> None:
+        """Run until nothing changes; compare with a build from scratch; see that a further run does nothing."""
+        frozen_before = contents(self.root / "data" / "split")
+        results = self.run()
+        if results is None and any(b"boom" in path.read_bytes() for path in self.files):
+            self.mend()
+            results = self.run()
+        if results is None:  # late data for frozen days
+            results = self.run(prune=True)
+            frozen_before = {}
+            self.run()
+        assert results is not None
+        names = {path.name for path in self.files}
+        frozen = self.frozen(names) if not self.unsure else set()
+        with tempfile.TemporaryDirectory() as scratch:
+            for number, step in enumerate(STEPS):
+                built = Path(scratch) / str(number)
+                built.mkdir()
+                code = runpy.run_path(str(self.root / "treatments" / step["treatment"] / "run.py"))
+                defaults = json.loads((MISBEHAVING / step["treatment"] / "treatment.json").read_text())["params"]
+                params = {name: param["default"] for name, param in defaults.items()} | self.params[number]
+                code["run"](str(self.root / "data" / step["input"]), str(built), params)
+                expected = contents(built)
+                found = contents(self.root / "data" / step["output"])
+                found.pop("_notes.txt", None)
+                if number == 0 and frozen:
+                    expected = {name: data for name, data in expected.items() if day_of(name) not in frozen}
+                    kept = {name: data for name, data in frozen_before.items() if day_of(name) in frozen}
+                    expected |= kept
+                assert found == expected, (step["treatment"], sorted(found), sorted(expected), sorted(frozen))
+        self.second_run()
+
+    def second_run(self) -> None:
+        log = (self.root / "pymyx.log").read_bytes()
+        before = {path: path.stat().st_mtime_ns for path in self.root.glob("data/[!.]*/*")}
+        results = run_flow("chain", root=self.root)
+        assert all(result.plan.idle for result in results), [result.plan.reasons for result in results]
+        assert (self.root / "pymyx.log").read_bytes() == log
+        assert {path: path.stat().st_mtime_ns for path in self.root.glob("data/[!.]*/*")} == before
+        assert not list(self.root.rglob("stage-*"))
+
+
+OPERATIONS = [
+    *["append", "new_day", "late_file", "second_device", "revert", "same_size_and_time", "touch", "touch_future"],
+    *["new_params", "new_code", "new_helper", "hand_edit", "lose_output", "own_file", "undated", "bad_day", "mend"],
+    *[
+        "archive",
+        "archive",
+        "archive_and_prune",
+        "some_days",
+        "force",
+        "kill",
+        "crash_in_publishing",
+        "live_writer",
+        "move",
+    ],
+    "break_manifest",
+]
+SEEDS = int(os.environ.get("PYMYX_SEEDS", "6"))
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_every_history_ends_as_a_build_from_scratch(project: SmallProject, seed: int) -> None:
+    """Whatever happened, in whatever order."""
+    (project.root / "station").mkdir()
+    for name in ("treatments", "flows", "data"):
+        (project.root / name).rename(project.root / "station" / name)
+    station = Station(project.root / "station", seed)
+    station.check()
+    for _ in range(8):
+        for _ in range(station.chance.choice([1, 1, 2, 3])):
+            operation = station.chance.choice(OPERATIONS)
+            station.done.append(operation)
+            print(operation)
+            getattr(station, operation)()
+        station.done.append("check")
+        print("check")
+        station.check()
