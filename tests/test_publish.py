@@ -120,6 +120,9 @@ def test_names_that_are_no_text(writer: SmallProject) -> None:
     result = run_treatment("write", "data/in", "data/out", {"names": ["caf\udce9.parquet", "ü \n.parquet"]})
     assert sorted(os.listdir(os.fsencode(writer.output))) == [b"caf\xe9.parquet", "ü \n.parquet".encode()]
     assert len(result.files) == 2
+    (writer.root / "data" / "caf\udce9").mkdir()
+    run_treatment("write", "data/caf\udce9", "data/out-2", {"names": ["caf\udce9.parquet"]})
+    assert run_treatment("write", "data/caf\udce9", "data/out-2", {"names": ["caf\udce9.parquet"]}).plan.idle
 
 
 def test_thousands_of_files(writer: SmallProject) -> None:

@@ -33,10 +33,10 @@ def log_event(
         ts=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         treatment=treatment,
         status=status,
-        input_dir=_unicode(input_dir),
-        output_dir=_unicode(output_dir),
+        input_dir=as_unicode(input_dir),
+        output_dir=as_unicode(output_dir),
         duration_ms=duration_ms,
-        error=None if error is None else _unicode(error),
+        error=None if error is None else as_unicode(error),
     )
     try:
         _append(log, event.model_dump_json().encode() + b"\n")
@@ -58,7 +58,7 @@ def read_events(log: Path) -> Iterator[dict[str, Any]]:
         yield from reader.iter(type=dict, skip_invalid=True, skip_empty=True)
 
 
-def _unicode(text: str) -> str:
+def as_unicode(text: str) -> str:
     """`text` with what is no Unicode (a file name that is not UTF-8) escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -77,10 +78,6 @@ class Manifest(BaseModel):
         return {name: known for made in self.days.values() for name, known in made.outputs.items()}
 
 
-class _Numbered(BaseModel):
-    manifest: int
-
-
 def manifest_path(output_dir: Path) -> Path:
     """Where the manifest of an output folder is; an input folder that has one there is some treatment's output."""
     return state_dir(output_dir) / "manifest.json"
@@ -100,18 +97,19 @@ def read_manifest(output_dir: Path, shown: str) -> Manifest | None:
     except OSError as error:
         raise UsageError(Fault(f"the manifest of `{shown}` cannot be read: {error.strerror}", str(path))) from error
     try:
-        return Manifest.model_validate_json(text)
+        document = json.loads(text)  # names that are no UTF-8 are escaped in a way that only this can read
+    except ValueError:
+        return None
+    _see_that_it_is_not_newer(document, path, shown)
+    try:
+        return Manifest.model_validate(document)
     except ValidationError:
-        _see_that_it_is_not_newer(text, path, shown)
         return None
 
 
-def _see_that_it_is_not_newer(text: bytes, path: Path, shown: str) -> None:
-    try:
-        number = _Numbered.model_validate_json(text).manifest
-    except ValidationError:
-        return
-    if number > 1:
+def _see_that_it_is_not_newer(document: Any, path: Path, shown: str) -> None:
+    number = document.get("manifest") if isinstance(document, dict) else None
+    if isinstance(number, int) and number > 1:
         what = f"the output folder `{shown}` was written by a newer PyMyx: its manifest is number {number}"
         raise UsageError(Fault(what, str(path), ("accepted: up to 1",), hint="upgrade PyMyx"))
 
@@ -126,7 +124,7 @@ def write_manifest(output_dir: Path, manifest: Manifest) -> None:
     new = path.with_name("manifest.json.new")
     try:
         with new.open("wb") as file:
-            file.write(manifest.model_dump_json().encode() + b"\n")
+            file.write(json.dumps(manifest.model_dump(), separators=(",", ":")).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)

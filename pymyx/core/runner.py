@@ -23,7 +23,7 @@ from pymyx.core.batch import Batch
 from pymyx.core.errors import Fault, Interrupted, LateDataError, PymyxError, UsageError
 from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
-from pymyx.core.logger import log_event
+from pymyx.core.logger import as_unicode, log_event
 from pymyx.core.manifest import Manifest, Success, write_manifest
 from pymyx.core.options import Options
 from pymyx.core.plan import Plan, by_day, in_words
@@ -213,7 +213,7 @@ def folders_of(project: Project, step: CheckedStep) -> tuple[str, str]:
 
 def _target(project: Project, step: CheckedStep, found: Survey) -> Target:
     folders = folders_of(project, step)
-    manifest = found.facts.manifest or Manifest(treatment=step.treatment.name, input_dir=folders[0])
+    manifest = found.facts.manifest or Manifest(treatment=step.treatment.name, input_dir=as_unicode(folders[0]))
     return Target(step.output_dir, folders[1], manifest)
 
 
@@ -231,16 +231,13 @@ def _tell(plan: Plan, options: Options, target: Target) -> None:
 
 def _remember_stats(target: Target, found: Survey) -> None:
     """Record stats that are new, though the files are not: they need not be read next time."""
-    days = {
-        day: made.model_copy(
-            update={"outputs": {name: found.outputs.get(name, known) for name, known in made.outputs.items()}}
-        )
-        for day, made in target.manifest.days.items()
-    }
     manifest = found.facts.manifest
-    if manifest and (manifest.inputs != found.inputs or manifest.days != days):
-        manifest.inputs, manifest.days = found.inputs, days
-        write_manifest(target.folder, manifest)
+    if not manifest or (manifest.inputs == found.inputs and manifest.outputs.items() >= found.outputs.items()):
+        return
+    manifest.inputs = found.inputs
+    for made in manifest.days.values():
+        made.outputs = {name: found.outputs.get(name, known) for name, known in made.outputs.items()}
+    write_manifest(target.folder, manifest)
 
 
 def _record_success(target: Target, duration_ms: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pymyx.core.errors import Fault, UsageError
 from pymyx.core.folder import ENDINGS, code_of, input_files, output_files
+from pymyx.core.logger import as_unicode
 from pymyx.core.manifest import Known, Manifest, manifest_path, read_manifest
 from pymyx.core.plan import Choice, Facts, Plan, make_plan
 from pymyx.core.project import Project
@@ -69,7 +70,7 @@ def _see_that_it_is_ours(project: Project, step: CheckedStep, manifest: Manifest
     if manifest.treatment != step.treatment.name:
         what = f"the output folder `{shown}` is that of treatment `{manifest.treatment}`, not `{step.treatment.name}`"
         raise UsageError(Fault(what, notes=("a folder has one writer; nothing was run",), hint=hint))
-    source = project.shown(step.input_dir)
+    source = as_unicode(project.shown(step.input_dir))
     if manifest.input_dir != source:
         what = f"the output folder `{shown}` was made from `{manifest.input_dir}`, not from `{source}`"
         raise UsageError(Fault(what, notes=("nothing was run",), hint=hint))

@@ -57,7 +57,7 @@ def _ways(root: Path) -> dict[str, Callable[[], object]]:
     """The ways to run it, by name; the first is what the others are compared with."""
     python, run_py = sys.executable, str(root / "treatments" / "empty" / "run.py")
     folders = ["--input", str(root / "in"), "--output", str(root / "out")]
-    command = [python, "-m", "pymyx.core.runner", "--root", str(root), "--treatment", "empty", *folders]
+    command = [python, "-m", "pymyx.core.runner", "--root", str(root), "--treatment", "empty", *folders, "--force"]
     # compiled once, as where it is installed, whatever the environment of this run says
     compiled = {"PYTHONPYCACHEPREFIX": str(root / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
     environment = {**os.environ, "PYTHONPATH": str(REPO), **compiled}
