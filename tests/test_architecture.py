@@ -22,7 +22,7 @@ ROWS = [
     {"validator", "isolation", "folder"},
     {"verdict", "plan", "publish"},
     {"options", "survey"},
-    {"batch"},
+    {"batch", "notes"},
     {"verify"},
     {"runner"},
     {"flow"},

@@ -369,11 +369,39 @@ class Station:
         assert not list(self.root.rglob("stage-*"))
 
 
-OPERATIONS = """
-append new_day late_file second_device revert same_size_and_time touch touch_future new_params new_code new_helper
-hand_edit lose_output own_file undated bad_day mend archive archive archive_and_prune some_days some_days some_days force
-kill crash_in_publishing crash_then_revoke crash_then_revoke live_writer move break_manifest
-""".split()
+OPERATIONS = [
+    "append",
+    "new_day",
+    "late_file",
+    "second_device",
+    "revert",
+    "same_size_and_time",
+    "touch",
+    "touch_future",
+    "new_params",
+    "new_code",
+    "new_helper",
+    "hand_edit",
+    "lose_output",
+    "own_file",
+    "undated",
+    "bad_day",
+    "mend",
+    "archive",
+    "archive",
+    "archive_and_prune",
+    "some_days",
+    "some_days",
+    "some_days",
+    "force",
+    "kill",
+    "crash_in_publishing",
+    "crash_then_revoke",
+    "crash_then_revoke",
+    "live_writer",
+    "move",
+    "break_manifest",
+]
 SEEDS = int(os.environ.get("PYMYX_SEEDS", "6"))
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pymyx.core.errors import BusyError
 from pymyx.core.flow import run_flow
+from pymyx.core.lock import network_disk
 from pymyx.core.runner import run_treatment
 
 from .conftest import SmallProject
@@ -71,6 +73,15 @@ def test_locks_are_let_go(project: SmallProject) -> None:
     run_flow("chain")
     run_treatment("double", "data/in", "data/out")
     run_flow("chain")
+
+
+def test_network_disks_are_known() -> None:
+    """A folder on a network disk is told by the mount that it lies on."""
+    mounts = "/dev/vda / ext4 rw 0 0\nserver:/data /mnt/my\\040data nfs4 rw 0 0\n/dev/vdb /mnt/my\\040data/local xfs rw 0 0\n"
+    assert network_disk(Path("/mnt/my data/10_parsed"), mounts) == "nfs4"
+    assert network_disk(Path("/mnt/my data/local/10_parsed"), mounts) == ""
+    assert network_disk(Path("/mnt"), mounts) == ""
+    assert network_disk(Path.cwd(), Path("/proc/mounts").read_text(encoding="utf-8")) == ""
 
 
 def test_a_treatment_cannot_free_the_lock(project: SmallProject) -> None:

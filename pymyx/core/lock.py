@@ -11,6 +11,8 @@ from pathlib import Path
 from pymyx.core.errors import BusyError, Fault
 from pymyx.core.stage import clear_stages, state_dir, unwritable
 
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs")
+
 
 @contextmanager
 def locked(output_dir: Path, shown: str) -> Iterator[int]:
@@ -37,6 +39,17 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def network_disk(folder: Path, mounts: str) -> str:
+    """The kind of network file system that a folder lies on, by the text of /proc/mounts; nothing for a local one."""
+    kinds = {}
+    for line in mounts.splitlines():
+        _, place, kind, *_ = line.split(" ")
+        kinds[Path(place.replace("\\040", " "))] = kind
+    real = folder.resolve()
+    kind = next((kinds[place] for place in (real, *real.parents) if place in kinds), "")
+    return kind if kind in NETWORK else ""
 
 
 def _take(descriptor: int, shown: str) -> bool:

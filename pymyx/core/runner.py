@@ -20,13 +20,14 @@ from functools import partial
 from typing import Any
 
 from pymyx.core.batch import Batch
-from pymyx.core.errors import Fault, Interrupted, LateDataError, PymyxError, UsageError
+from pymyx.core.errors import Interrupted, PymyxError, UsageError
 from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
 from pymyx.core.logger import as_unicode, log_event
 from pymyx.core.manifest import Manifest, Success, write_manifest
+from pymyx.core.notes import late_data, so_far, tell_of_disk, tell_of_plan, tell_of_taken
 from pymyx.core.options import Options
-from pymyx.core.plan import Plan, by_day, in_words
+from pymyx.core.plan import Plan, by_day
 from pymyx.core.project import Project, absolute, find_project
 from pymyx.core.publish import Target, clear_pending, withdraw
 from pymyx.core.survey import Survey, survey
@@ -142,7 +143,8 @@ def execute(project: Project, step: CheckedStep, *, options: Options, lock: int)
     clear_pending(target)
     plan = found.plan(options.choice)
     result = Result(step.treatment.name, *folders_of(project, step), 0, (), (), 0.0, 0, plan)
-    _tell(plan, options, target)
+    tell_of_plan(plan, target, options)
+    tell_of_disk(target, options)
     if plan.idle:
         _remember_stats(target, found)
     else:
@@ -150,7 +152,7 @@ def execute(project: Project, step: CheckedStep, *, options: Options, lock: int)
     if options.verify:
         verify(project, step, target, plan, options, lock)
     if plan.late:
-        raise _late(result, plan)
+        raise late_data(plan, *folders_of(project, step))
     return result
 
 
@@ -184,16 +186,13 @@ def _make(
             _record_success(target, clock.elapsed_ms)
         except BaseException as error:
             if isinstance(error, Interrupted):
-                error.note(_so_far(batch))
+                error.note(so_far(batch.days, plan, target))
             _log_error(log, error, clock.elapsed_ms)
             raise
         duration_ms = clock.elapsed_ms
         log(status="success", duration_ms=duration_ms)
     files = tuple(name for one in batch.published for name in one.names)
-    taken = [name for one in batch.published for name in one.taken]
-    if taken:
-        many = "1 file" if len(taken) == 1 else f"{len(taken)} files"
-        options.show(f"note: {many} of nobody's in `{folders[1]}` replaced, first: {taken[0]}\n")
+    tell_of_taken([name for one in batch.published for name in one.taken], target, options)
     return Result(
         step.treatment.name,
         *folders,
@@ -215,18 +214,6 @@ def _target(project: Project, step: CheckedStep, found: Survey) -> Target:
     folders = folders_of(project, step)
     manifest = found.facts.manifest or Manifest(treatment=step.treatment.name, input_dir=as_unicode(folders[0]))
     return Target(step.output_dir, folders[1], manifest)
-
-
-def _tell(plan: Plan, options: Options, target: Target) -> None:
-    """Say what the user should know of the plan before it is carried out."""
-    edited = [day for day, reason in plan.stale.items() if reason == "output changed"]
-    if edited:
-        options.show(f"note: files in `{target.shown}` were changed by hand, made again: {in_words(edited)}\n")
-    if plan.whole and plan.stale and (options.from_ or options.to):
-        options.show("note: it looks at its whole folder, so it runs over the whole, whatever --from and --to say\n")
-    if plan.orphans:
-        what = f"`{target.shown}` keeps what was made from archived input files"
-        options.show(f"note: {what} (orphan): {in_words(list(plan.orphans))}\n")
 
 
 def _remember_stats(target: Target, found: Survey) -> None:
@@ -252,20 +239,6 @@ def _record_success(target: Target, duration_ms: int) -> None:
     ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     target.manifest.last_success = Success(ts=ts, duration_ms=duration_ms, versions=versions)
     write_manifest(target.folder, target.manifest)
-
-
-def _so_far(batch: Batch) -> str:
-    if not batch.days:
-        return f"nothing was published; `{batch.target.shown}` is unchanged"
-    return f"{len(batch.days)} of {len(batch.plan.stale)} days were published; the others are as before"
-
-
-def _late(result: Result, plan: Plan) -> LateDataError:
-    days = in_words(list(plan.late))
-    what = f"there is new input for {days} of `{result.output_dir}`, made from input files that were archived"
-    note = f"what was made then stays; `{result.input_dir}` is not what it was made from any more"
-    hint = "put the archived files back, or let go of what was made from them: --prune"
-    return LateDataError(Fault(what, notes=(note,), hint=hint))
 
 
 class Stopwatch:
