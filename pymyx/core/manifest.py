@@ -124,7 +124,7 @@ def write_manifest(output_dir: Path, manifest: Manifest) -> None:
     new = path.with_name("manifest.json.new")
     try:
         with new.open("wb") as file:
-            file.write(json.dumps(manifest.model_dump(), separators=(",", ":")).encode() + b"\n")
+            file.write(_as_json(manifest) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
@@ -132,6 +132,13 @@ def write_manifest(output_dir: Path, manifest: Manifest) -> None:
     except OSError as error:
         hint = "make room, then run it again: it repairs what was left half done"
         raise PublishError(Fault(f"the manifest cannot be written: {error.strerror}", str(path), hint=hint)) from error
+
+
+def _as_json(manifest: Manifest) -> bytes:
+    text = manifest.model_dump_json()
+    if "\ufffd" in text:  # put by pydantic in place of what is no UTF-8 in a name
+        text = json.dumps(manifest.model_dump(), separators=(",", ":"))
+    return text.encode()
 
 
 def flush_to_disk(path: Path) -> None:

@@ -14,9 +14,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from pymyx.core.batch import Batch
@@ -228,17 +229,20 @@ def _remember_stats(target: Target, found: Survey) -> None:
 
 
 def _record_success(target: Target, duration_ms: int) -> None:
+    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    target.manifest.last_success = Success(ts=ts, duration_ms=duration_ms, versions=_versions())
+    write_manifest(target.folder, target.manifest)
+
+
+@cache
+def _versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     versions = {"python": sys.version.partition(" ")[0]}
     for name in LIBRARIES:
-        try:
+        with suppress(PackageNotFoundError):
             versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    target.manifest.last_success = Success(ts=ts, duration_ms=duration_ms, versions=versions)
-    write_manifest(target.folder, target.manifest)
+    return versions
 
 
 class Stopwatch:
