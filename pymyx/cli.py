@@ -5,28 +5,24 @@ What was done goes to stdout; what the treatments print, and errors, go to stder
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
 import signal
 import sys
 from collections.abc import Callable
-from functools import partial
-from itertools import groupby
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from pymyx.core.errors import Fault, FlowStopped, Interrupted, PymyxError, UsageError
-from pymyx.progress import Progress
-
 if TYPE_CHECKING:
-    from pymyx.core.runner import Planned, Result
+    from argparse import ArgumentParser, Namespace
 
-EXITS = "exit codes: 0 done, 1 failed, 2 wrong use, 75 busy, 130 interrupted, 143 ended"
+    from pymyx.core.errors import PymyxError
+    from pymyx.core.project import Project
+    from pymyx.core.runner import Result
 
 
-def main(command: str) -> NoReturn:
-    """Run `python -m pymyx.core.<command>` with the arguments of this process, and exit."""
+def main(module: str = "") -> NoReturn:
+    """Run `pymyx` with the arguments of this process, or `python -m pymyx.core.<module>`, and exit."""
     if os.name != "posix":
         sys.exit("error: PyMyx runs on Linux, and with less isolation on macOS; on Windows use WSL")
     gc.disable()  # what is imported is kept to the end, which comes soon: 10 ms less
@@ -37,127 +33,210 @@ def main(command: str) -> NoReturn:
         if signal.getsignal(signum) is not signal.SIG_IGN:  # as nohup and `&` ask for
             signal.signal(signum, _interrupt)
     try:
-        code = _COMMANDS[command]()
-    except PymyxError as error:
-        _report(error)
-        code = error.exit_code
+        code = _run(module, sys.argv[1:])
+    except Exception as error:
+        from pymyx.core.errors import PymyxError
+
+        told = _as_told(error) if isinstance(error, OSError) else error
+        if not isinstance(told, PymyxError):
+            raise
+        _report(told)
+        code = told.exit_code
     os._exit(code)  # all is written and nothing runs: taking the modules apart would take 18 ms
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    from pymyx.core.errors import Interrupted
+
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)  # one is enough: the clean-up that follows takes seconds at most
     raise Interrupted(signum)
 
 
-def _runner() -> int:
-    example = "--treatment parse --input data/00_raw --output data/10_parsed"
-    usage = "--treatment NAME --input DIR --output DIR [options]"
-    parser = _parser("runner", usage, "Run one treatment: what it makes of a folder appears in another.", example)
-    parser.add_argument("--treatment", required=True, metavar="NAME", help="its folder's name in treatments/")
-    parser.add_argument("--input", required=True, metavar="DIR", help="the folder it reads")
-    parser.add_argument("--output", required=True, metavar="DIR", help="the folder its files are published to")
-    parser.add_argument("--params", default="{}", metavar="JSON", help="params over its defaults: one JSON object")
-    _add_run_options(parser)
-    options = parser.parse_args()
+def _run(module: str, arguments: list[str]) -> int:
+    if module:
+        command = {"runner": "run", "flow": "flow", "validator": "check"}[module]
+        return _call(command, f"python -m pymyx.core.{module}", arguments, flags=True)
+    first = arguments[0] if arguments else "--help"
+    if first in ("--help", "-h"):
+        from pymyx.arguments import HELP
+
+        say(HELP)
+        return 0
+    if first == "--version":
+        from importlib.metadata import version
+
+        say(f"pymyx {version('pymyx')}")
+        return 0
+    if first not in _COMMANDS:
+        from pymyx.core.errors import Fault, UsageError, did_you_mean, listed
+
+        what = f"no {'option' if first.startswith('-') else 'command'} `{first}`"
+        accepted = (f"accepted: {listed([*_COMMANDS, '--help', '--version'])}",)
+        raise UsageError(Fault(what, evidence=accepted, hint=did_you_mean(first, [*_COMMANDS, "--help", "--version"])))
+    return _call(first, f"pymyx {first}", arguments[1:], flags=False)
+
+
+def _call(command: str, prog: str, arguments: list[str], *, flags: bool) -> int:
+    from pymyx.arguments import parser_of
+
+    parser: ArgumentParser = parser_of(command, prog, flags=flags)
+    return _COMMANDS[command](parser.parse_args(arguments))
+
+
+def _treatment(options: Namespace) -> int:
     from pymyx.core.isolation import orphans_adopted
     from pymyx.core.runner import plan_treatment, run_treatment
+    from pymyx.progress import Progress
+    from pymyx.texts import plan_text, summary
 
-    source, target, params = options.input, options.output, _params(options.params)
+    params, how = _params(options.params), _run_options(options)
     if options.dry_run:
-        _say(_plan_text(plan_treatment(options.treatment, source, target, params, **_run_options(options))))
+        say(plan_text(plan_treatment(options.treatment, options.input, options.output, params, **how)))
         return 0
-    with orphans_adopted(), Progress(_show) as progress:
-        how = {**_run_options(options), **progress.options}
-        result = run_treatment(options.treatment, source, target, params, **how)
-    _say(_summary(result))
+    with orphans_adopted(), Progress(show) as progress:
+        how |= progress.options
+        result = run_treatment(options.treatment, options.input, options.output, params, **how)
+    say(summary(result))
     return 0
 
 
-def _flow() -> int:
-    example = "--flow valvometry_daily"
-    description = "Run the steps of a flow, in their order, between folders of the data root."
-    parser = _parser("flow", "--flow NAME [options]", description, example)
-    parser.add_argument("--flow", required=True, metavar="NAME", help="its file's name in flows/, without .json")
-    parser.add_argument("--data", metavar="DIR", help="the data root (default: data/ of the project)")
-    _add_run_options(parser)
-    parser.add_argument("--keep-going", action="store_true", help="go on with the next steps when some days failed")
-    options = parser.parse_args()
+def _flow(options: Namespace) -> int:
     from pymyx.core.flow import plan_flow, run_flow
     from pymyx.core.isolation import orphans_adopted
+    from pymyx.progress import Progress
+    from pymyx.texts import plan_text, summary
 
     def on_step(number: int, steps: int, result: Result) -> None:
-        _say(f"{number}/{steps} {_summary(result)}")
+        progress.clear()
+        say(f"{number}/{steps} {summary(result)}")
 
+    how = _run_options(options)
     if options.dry_run:
-        plans = plan_flow(options.flow, data=options.data, **_run_options(options))
+        plans = plan_flow(options.flow, data=options.data, **how)
         for number, plan in enumerate(plans, start=1):
-            _say(f"{number}/{len(plans)} {_plan_text(plan)}")
+            say(f"{number}/{len(plans)} {plan_text(plan)}")
         return 0
-    with orphans_adopted(), Progress(_show) as progress:
-        how = {"keep_going": options.keep_going, **_run_options(options), **progress.options}
+    with orphans_adopted(), Progress(show) as progress:
+        how |= {"keep_going": options.keep_going, **progress.options}
         results = run_flow(options.flow, data=options.data, on_step=on_step, **how)
-    _say(f"flow {options.flow} done: {len(results)} steps, {sum(one.duration_ms for one in results) / 1000:.2f} s")
+    say(f"flow {options.flow} done: {len(results)} steps, {sum(one.duration_ms for one in results) / 1000:.2f} s")
     return 0
 
 
-def _validator() -> int:
-    example = "treatments/parse flows/valvometry_daily.json"
-    description = "Check treatment.json, run.py and flow files by meaning and against schemas/."
-    parser = _parser("validator", "[PATH ...] [--root DIR]", description, example)
-    parser.add_argument("path", nargs="*", metavar="PATH", help="a project, treatment or flow (default: this project)")
-    options = parser.parse_args()
+def _check(options: Namespace) -> int:
     from pymyx.core.validator import check
+    from pymyx.texts import annotation, counted
 
     checked, faults = check(options.path, root=options.root)
+    if options.json:
+        keys = ("what", "where", "evidence", "notes", "hint")
+        _say_json({"checked": checked, "faults": [{key: getattr(fault, key) for key in keys} for fault in faults]})
+        return 2 if faults else 0
     for fault in faults:
-        _show(f"error: {fault}\n\n")
-    _say(f"{_counted(checked, 'contract file')} checked: {_counted(len(faults), 'fault') if faults else 'no fault'}")
+        if options.format == "github":
+            say(annotation(fault, _project(options)))
+        else:
+            show(f"error: {fault}\n\n")
+    say(f"{counted(checked, 'contract file')} checked: {counted(len(faults), 'fault') if faults else 'no fault'}")
     return 2 if faults else 0
 
 
-_COMMANDS: dict[str, Callable[[], int]] = {"runner": _runner, "flow": _flow, "validator": _validator}
+def _status(options: Namespace) -> int:
+    from pymyx.core.overview import status_of
+    from pymyx.core.validator import flow_names
+    from pymyx.texts import status_text
+
+    project = _project(options)
+    flows = [status_of(project, name) for name in ([options.flow] if options.flow else flow_names(project))]
+    up_to_date = all(flow["up_to_date"] for flow in flows)
+    if options.json:
+        _say_json({"up_to_date": up_to_date, "flows": flows})
+    else:
+        say("\n\n".join(map(status_text, flows)) or "no flow in this project")
+    return 0 if up_to_date else 1
 
 
-def _parser(command: str, usage: str, description: str, example: str) -> argparse.ArgumentParser:
-    prog = f"python -m pymyx.core.{command}"
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=description,
-        usage=f"{prog} {usage}",
-        epilog=f"example: {prog} {example}\n{EXITS}",
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=22, width=80),
-        allow_abbrev=False,
-        add_help=False,
-    )
-    parser.add_argument("--help", "-h", action="help", help=argparse.SUPPRESS)
-    parser.add_argument("--root", metavar="DIR", help="the project's root (default: found upwards from here)")
-    return parser
+def _list(options: Namespace) -> int:
+    from pymyx.core.overview import listing
+    from pymyx.texts import listing_text
+
+    found = listing(_project(options))
+    _say_json(found) if options.json else say(listing_text(found))
+    return 0
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    """The options that runner and flow share."""
-    add = parser.add_argument
-    add("--from", dest="from_", metavar="DAY", help="make only days from this one on (ISO date or instant)")
-    add("--to", metavar="DAY", help="make only days up to this one, and this one")
-    add("--force", action="store_true", help="make days again that are up to date")
-    add("--dry-run", action="store_true", help="tell what would be made, and why; run nothing")
-    add("--jobs", type=int, metavar="N", help="children at once (default: the processors)")
-    add("--prune", action="store_true", help="let go what was made from archived input")
-    add("--verify", type=int, default=0, metavar="N", help="make all from the whole folder, compare N days")
-    add("--timeout-s", type=float, metavar="S", help="stop a treatment after S seconds (default: 21600)")
-    add("--memory-mb", type=int, metavar="MB", help="limit the data of one process")
-    add("--confine", default="auto", metavar="HOW", help="keep it to its contract: auto (default), require, off")
+def _describe(options: Namespace) -> int:
+    from pymyx.core.overview import description
+    from pymyx.texts import description_text
+
+    found = description(_project(options), options.name)
+    _say_json(found) if options.json else say(description_text(found))
+    return 0
 
 
-def _run_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Those options for the core."""
+def _new(options: Namespace) -> int:
+    from pymyx.core.scaffold import new_treatment
+
+    project = _project(options)
+    shown = project.shown(new_treatment(project, options.name))
+    say(f"made {shown}: write what it does in {shown}/run.py, say so in {shown}/treatment.json")
+    say(f"then: pymyx check; pymyx run {options.name} --input DIR --output DIR; or add a step to a flow")
+    return 0
+
+
+def _init(options: Namespace) -> int:
+    from pymyx.core.scaffold import init_project
+
+    root, made = init_project(options.dir, sample=not options.no_sample)
+    say(f"made {root}: {', '.join(made)}")
+    there = "" if options.dir == "." else f"cd {options.dir} && "
+    sample = "data/00_raw holds a sample recording" if not options.no_sample else "put your CSV files into data/00_raw"
+    say(f"{sample}; now: {there}pymyx flow valvometry_daily")
+    return 0
+
+
+def _log(options: Namespace) -> int:
+    from pymyx.core.logger import last_events
+    from pymyx.texts import event_text
+
+    events = last_events(_project(options).log, options.n)
+    if options.json:
+        _say_json(events)
+        return 0
+    for event in events:
+        say(event_text(event))
+    return 0
+
+
+_COMMANDS: dict[str, Callable[[Namespace], int]] = {
+    "run": _treatment,
+    "flow": _flow,
+    "check": _check,
+    "status": _status,
+    "list": _list,
+    "describe": _describe,
+    "new": _new,
+    "init": _init,
+    "log": _log,
+}
+
+
+def _project(options: Namespace) -> Project:
+    from pymyx.core.project import find_project
+
+    return find_project(options.root, data=getattr(options, "data", None))
+
+
+def _run_options(options: Namespace) -> dict[str, Any]:
+    """The options that runner and flow share, for the core."""
     names = ("root", "timeout_s", "memory_mb", "confine", "from_", "to", "force", "jobs", "prune", "verify")
-    return {"show": _show, **{name: getattr(options, name) for name in names}}
+    return {"show": show, **{name: getattr(options, name) for name in names}}
 
 
-def _params(text: str) -> dict[str, object]:
+def _params(text: str) -> dict[str, Any]:
     from pymyx.core.contract import found, parse_json
+    from pymyx.core.errors import Fault, UsageError
 
     document = parse_json(text, "--params")
     if document.faults:
@@ -168,46 +247,36 @@ def _params(text: str) -> dict[str, object]:
     return document.value
 
 
-def _summary(result: Result) -> str:
-    step = f"{result.treatment}: {result.input_dir} -> {result.output_dir}"
-    if result.plan.idle:
-        return f"{step}  up to date"
-    days = "" if result.plan.whole else f"  {_counted(len(result.days), 'day')}"
-    took = f"{result.duration_ms / 1000:.2f} s ({result.cpu_s:.2f} s of processor, {result.peak_mb} MB)"
-    return f"{step}  {took}{days}  {_counted(len(result.files), 'file')}"
+def _as_told(error: OSError) -> PymyxError:
+    """The error of a system that refuses something, which is neither ours nor the user's mistake."""
+    from pymyx.core.errors import Fault, PymyxError
+
+    return PymyxError(Fault(f"{error.strerror or error}", str(error.filename or "")))
 
 
-def _plan_text(planned: Planned) -> str:
-    """What a run would do for a step, and why."""
-    step = f"{planned.treatment}: {planned.input_dir} -> {planned.output_dir}"
-    may_change = "may change, with what the steps before it make"
-    if planned.plan is None:
-        return f"{step}  {may_change}"
-    plan = planned.plan
-    head = _counted(len(plan.stale) + len(plan.gone), "day") + " to make" if not plan.idle else "up to date"
-    if plan.stale and plan.whole:
-        head = "to make, over the whole folder"
-    if planned.may_change:
-        head = may_change if plan.idle else f"{head}; more {may_change}"
-    lines = [f"{step}  {head}"]
-    for reason, days in groupby(plan.reasons, key=plan.reasons.__getitem__):
-        first, *rest = days
-        lines.append(f"  {first}{f' to {rest[-1]} ({len(rest) + 1} days)' if rest else ''}  {reason}")
-    if plan.left:
-        lines.append(f"  stale, but not chosen: {_counted(len(plan.left), 'day')}")
-    return "\n".join(lines)
+def say(text: str) -> None:
+    """Write a line to stdout."""
+    try:
+        _write(sys.stdout, f"{text}\n")
+    except OSError as error:
+        from pymyx.core.errors import Fault, PymyxError
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise PymyxError(Fault(f"the output cannot be written: {error.strerror}")) from None
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def show(text: str) -> None:
+    """Write text to stderr; where that cannot be done there is nobody to tell."""
+    try:
+        _write(sys.stderr, text)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _say(text: str) -> None:
-    _write(sys.stdout, f"{text}\n")
+def _say_json(document: Any) -> None:
+    import json
 
-
-def _show(text: str) -> None:
-    _write(sys.stderr, text)
+    say(json.dumps(document, ensure_ascii=True, indent=2))
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -219,7 +288,7 @@ def _write(stream: TextIO, text: str) -> None:
 
 
 def _report(error: PymyxError) -> None:
-    for cause in error.errors if isinstance(error, FlowStopped) else ():
+    for cause in getattr(error, "errors", ()):
         _report(cause)
     for fault in error.faults:
-        _show(f"error: {fault}\n")
+        show(f"error: {fault}\n")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
-
-from pymyx.core.relay import Show
 
 TICK_S = 0.2
 SHORTEST_S = 1.0  # of a run whose progress is worth a line
@@ -15,7 +14,7 @@ SHORTEST_S = 1.0  # of a run whose progress is worth a line
 class Progress:
     """The progress of a run on stderr, to be used in a `with`; `options` are what the core is to call."""
 
-    def __init__(self, write: Show) -> None:
+    def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._live = sys.stderr.isatty()
         self._drawn = False
@@ -33,7 +32,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._clear()
+        self.clear()
 
     def _progress(self, treatment: str, made: int, days: int, elapsed_s: float) -> None:
         text = f"{treatment}  {made}/{days} days  {elapsed_s:.0f} s"
@@ -45,10 +44,11 @@ class Progress:
             self._write(f"{text}\n")
 
     def _show(self, text: str) -> None:
-        self._clear()
+        self.clear()
         self._write(text)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Take the live line away."""
         if self._drawn:
             self._write("\r\x1b[K")
             self._drawn = False

@@ -26,10 +26,12 @@ ROWS = [
     {"verify"},
     {"runner"},
     {"flow"},
-    {"progress"},
+    {"overview", "scaffold", "lines"},
+    {"progress", "texts", "arguments"},
     {"cli"},
+    {"__main__"},
 ]
-MODULES = [path for path in sorted((REPO / "pymyx").rglob("*.py")) if path.parent.name != "shim"]
+MODULES = [path for path in sorted((REPO / "pymyx").rglob("*.py")) if path.parent.name not in ("shim", "template")]
 
 
 def imports(tree: ast.AST) -> set[str]:

@@ -7,9 +7,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pymyx.core.errors import BusyError, Fault
 from pymyx.core.stage import clear_stages, state_dir, unwritable
+
+
+def holder(output_dir: Path) -> dict[str, Any] | None:
+    """Who holds the lock of an output folder, since when; None when nobody does, or the system does not tell.
+
+    The lock itself is not touched: a run that starts meanwhile would find it taken.
+    """
+    try:
+        path = state_dir(output_dir) / "lock"
+        inode = f":{path.stat().st_ino}"
+        text = path.read_text(encoding="ascii", errors="replace")
+        locks = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return None
+    if not any("FLOCK" in words and any(word.endswith(inode) for word in words) for words in locks):
+        return None
+    pid, _, since = text.partition(" ")
+    return {"pid": int(pid) if pid.isdigit() else None, "since": since or None}
+
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs")
 

@@ -58,6 +58,34 @@ def read_events(log: Path) -> Iterator[dict[str, Any]]:
         yield from reader.iter(type=dict, skip_invalid=True, skip_empty=True)
 
 
+def last_events(log: Path, number: int) -> list[dict[str, Any]]:
+    """The last events of a log, oldest first; of a log of years only the end is read."""
+    size = 512 * (number + 1)
+    while True:
+        events, whole = _events_at_end(log, size)
+        if whole or len(events) >= number:
+            return events[-number:] if number else []
+        size *= 4
+
+
+def _events_at_end(log: Path, size: int) -> tuple[list[dict[str, Any]], bool]:
+    """The events in the last `size` bytes of a log, and whether that is all of it."""
+    import jsonlines
+
+    try:
+        with log.open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - size)
+            file.seek(start)
+            data = file.read()
+    except FileNotFoundError:
+        return [], True
+    if start:
+        data = data.partition(b"\n")[2]
+    lines = data.decode("utf-8", "replace").splitlines()
+    with jsonlines.Reader(lines) as reader:
+        return list(reader.iter(type=dict, skip_invalid=True, skip_empty=True)), not start
+
+
 def as_unicode(text: str) -> str:
     """`text` with what is no Unicode (a file name that is not UTF-8) escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -57,6 +57,7 @@ class Manifest(BaseModel):
         treatment: the name of the treatment that writes the folder.
         input_dir: the folder it reads, relative to the project's root where it lies under it.
         last_success: null before the first.
+        last_error: why the last execution failed; null when it succeeded.
         inputs: the input files, as last seen.
         days: what was made, by day (`2026-01-20`), or `whole`.
         pending: files that are just being put in place (name: sha256).
@@ -68,6 +69,7 @@ class Manifest(BaseModel):
     treatment: str
     input_dir: str
     last_success: Success | None = None
+    last_error: str | None = None
     inputs: dict[str, Known] = {}
     days: dict[str, Made] = {}
     pending: dict[str, str] = {}

@@ -189,6 +189,7 @@ def _make(
             if isinstance(error, Interrupted):
                 error.note(so_far(batch.days, plan, target))
             _log_error(log, error, clock.elapsed_ms)
+            _record_failure(target, error)
             raise
         duration_ms = clock.elapsed_ms
         log(status="success", duration_ms=duration_ms)
@@ -230,8 +231,16 @@ def _remember_stats(target: Target, found: Survey) -> None:
 
 def _record_success(target: Target, duration_ms: int) -> None:
     ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    target.manifest.last_error = None
     target.manifest.last_success = Success(ts=ts, duration_ms=duration_ms, versions=_versions())
     write_manifest(target.folder, target.manifest)
+
+
+def _record_failure(target: Target, error: BaseException) -> None:
+    """Remember why it failed, for the status; that it cannot be remembered does not hide why."""
+    target.manifest.last_error = as_unicode(headline(error))
+    with suppress(PymyxError):
+        write_manifest(target.folder, target.manifest)
 
 
 @cache
@@ -259,14 +268,15 @@ class Stopwatch:
 
 def _log_error(log: Callable[..., None], error: BaseException, duration_ms: int) -> None:
     """Log the end of an execution that failed; that it cannot be logged does not hide why it failed."""
-    if isinstance(error, PymyxError):
-        text = error.headline
-    elif isinstance(error, KeyboardInterrupt):
-        text = "interrupted (SIGINT)"
-    else:
-        text = f"{type(error).__name__}: {error}"
     try:
-        log(status="error", duration_ms=duration_ms, error=text)
+        log(status="error", duration_ms=duration_ms, error=headline(error))
     except PymyxError as unlogged:
         if isinstance(error, PymyxError):
             error.faults += unlogged.faults
+
+
+def headline(error: BaseException) -> str:
+    """An error on one line."""
+    if isinstance(error, PymyxError):
+        return error.headline
+    return "interrupted (SIGINT)" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"

@@ -45,6 +45,15 @@ def check_source(path: Path, shown: str) -> list[Fault]:
     return faults
 
 
+def is_stub(path: Path) -> bool:
+    """Whether the `run` of a run.py that has been checked does nothing yet."""
+    functions = _functions(ast.parse(path.read_bytes()).body)
+    body = next(one.body for one in functions if one.name == "run")
+    return all(
+        isinstance(one, ast.Pass) or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)) for one in body
+    )
+
+
 def _second(function: Function, shown: str) -> Fault:
     return Fault(
         f"run.py has a second public function `{function.name}`",

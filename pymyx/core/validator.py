@@ -54,16 +54,10 @@ def load_flow(project: Project, name: str) -> list[CheckedStep]:
 
 def check_flow(project: Project, name: str) -> tuple[list[CheckedStep], list[Fault]]:
     """Check flows/<name>.json and every treatment it names; the steps are whole only when there is no fault."""
-    names = flow_names(project)
-    if name not in names:
-        accepted = (f"accepted: {listed(names)}",)
-        return [], [Fault(f"no flow `{name}`", project.shown(project.flows), accepted, hint=did_you_mean(name, names))]
-    path = project.flows / f"{name}.json"
-    shown = project.shown(path)
-    flow, faults = read_contract(path, shown, Flow)
+    flow, faults = read_flow(project, name)
     if not flow:
         return [], faults
-    faults += name_faults(flow.name, name, "file", shown)
+    shown = project.shown(project.flows / f"{name}.json")
     faults += _graph_faults(project, flow.steps, shown)
     steps: list[CheckedStep] = []
     for number, step in enumerate(flow.steps):
@@ -74,6 +68,19 @@ def check_flow(project: Project, name: str) -> tuple[list[CheckedStep], list[Fau
     if len(steps) == len(flow.steps):
         faults += _format_faults(steps, shown)
     return steps, list(dict.fromkeys(faults))
+
+
+def read_flow(project: Project, name: str) -> tuple[Flow | None, list[Fault]]:
+    """Read flows/<name>.json; what it names is not looked at. The model is None when there is no such flow."""
+    names = flow_names(project)
+    if name not in names:
+        accepted = (f"accepted: {listed(names)}",)
+        return None, [
+            Fault(f"no flow `{name}`", project.shown(project.flows), accepted, hint=did_you_mean(name, names))
+        ]
+    path = project.flows / f"{name}.json"
+    flow, faults = read_contract(path, project.shown(path), Flow)
+    return flow, faults + (name_faults(flow.name, name, "file", project.shown(path)) if flow else [])
 
 
 def _checked(project: Project, step: Step, shown: str, number: int) -> CheckedStep:

@@ -1,0 +1,158 @@
+"""The arguments of each command, and its help, which fits a screen and gives one example."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from typing import NoReturn
+
+EXITS = "exit codes: 0 done, 1 failed, 2 wrong use, 75 busy, 130 interrupted, 143 ended"
+HELP = f"""usage: pymyx COMMAND [options]
+
+PyMyx turns folders of sensor recordings into folders of results, step by step.
+
+  init [DIR]       lay out a project, with a sample recording
+  flow FLOW        run the steps of a flow: what changed, and nothing else
+  status [FLOW]    tell what is up to date, what is stale, and why
+  run TREATMENT    run one treatment, from a folder to a folder
+  new NAME         write a new treatment to start from
+  check [PATH ...] check treatments and flows, without running them
+  list             tell which treatments and flows there are
+  describe NAME    tell all about a treatment or a flow
+  log              show what was run last
+
+  COMMAND --help   tells more, with an example
+  --version        which PyMyx this is
+
+example: pymyx init station && cd station && pymyx flow valvometry_daily
+{EXITS}"""
+
+ABOUT = {  # command: what --help says, its usage, its example
+    "run": (
+        "Run one treatment: what it makes of a folder appears in another.",
+        "TREATMENT --input DIR --output DIR [options]",
+        "parse --input data/00_raw --output data/10_parsed",
+    ),
+    "flow": (
+        "Run the steps of a flow, in their order, between folders of the data root.",
+        "FLOW [options]",
+        "valvometry_daily",
+    ),
+    "check": (
+        "Check treatment.json, run.py and flow files by meaning and against schemas/.",
+        "[PATH ...] [options]",
+        "treatments/parse flows/valvometry_daily.json",
+    ),
+    "status": (
+        "Tell of each step what there is, when it was made, what is stale and why.\n"
+        "Exits 0 when all is up to date, 1 when something is stale or failed.",
+        "[FLOW] [options]",
+        "valvometry_daily",
+    ),
+    "list": ("Tell which treatments and flows the project has.", "[options]", ""),
+    "describe": ("Tell all that the contract of a treatment or a flow says.", "NAME [options]", "parse"),
+    "new": ("Write treatments/NAME/, which validates and copies until it is changed.", "NAME [options]", "clean_v2"),
+    "init": (
+        "Lay out a project: treatments, a flow, schemas, data folders, a sample recording.\n"
+        "They are the project's own from then on. Nothing that is there is replaced.",
+        "[DIR] [options]",
+        "station",
+    ),
+    "log": ("Show the last events of pymyx.log, oldest first.", "[-n N] [options]", "-n 5"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are told as all others are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong with the arguments."""
+        from pymyx.core.errors import Fault, UsageError, did_you_mean
+
+        known = [option for action in self._actions for option in action.option_strings]
+        word = message.rpartition(": ")[2].split()[0].partition("=")[0] if "unrecognized" in message else ""
+        hint = did_you_mean(word, known) if word.startswith("-") else ""
+        raise UsageError(Fault(message, hint=hint or f"{self.prog} --help"))
+
+
+def parser_of(command: str, prog: str, *, flags: bool) -> argparse.ArgumentParser:
+    """The parser of a command; with `flags`, what it is about is named by a flag (`--flow NAME`)."""
+    about, usage, example = ABOUT[command]
+    if flags:
+        usage = usage.replace("TREATMENT ", "--treatment NAME ").replace("FLOW ", "--flow NAME ")
+        example = {"run": "--treatment ", "flow": "--flow "}.get(command, "") + example
+    parser = _Parser(
+        prog=prog,
+        usage=f"{prog} {usage}",
+        description=about,
+        epilog=f"example: {f'{prog} {example}'.rstrip()}\n{EXITS}",
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=22, width=80),
+        allow_abbrev=False,
+        add_help=False,
+    )
+    group = parser.add_argument_group("arguments")
+    group.add_argument("--help", "-h", action="help", help=argparse.SUPPRESS)
+    _add_own(group, command, flags=flags)
+    if command in ("status", "list", "describe", "log", "check"):
+        group.add_argument("--json", action="store_true", help="one JSON document, and nothing else")
+    if command != "init":
+        group.add_argument("--root", metavar="DIR", help="the project's root (default: found upwards from here)")
+    return parser
+
+
+def _add_own(group: argparse._ArgumentGroup, command: str, *, flags: bool) -> None:
+    add = group.add_argument
+    if command == "run":
+        _add_named(group, "treatment", "its folder's name in treatments/", flags=flags)
+        add("--input", required=True, metavar="DIR", help="the folder it reads")
+        add("--output", required=True, metavar="DIR", help="the folder its files are published to")
+        add("--params", default="{}", metavar="JSON", help="params over its defaults: one JSON object")
+        _add_run_options(group)
+    elif command == "flow":
+        _add_named(group, "flow", "its file's name in flows/, without .json", flags=flags)
+        add("--data", metavar="DIR", help="the data root (default: data/ of the project)")
+        _add_run_options(group)
+        add("--keep-going", action="store_true", help="go on with the next steps when some days failed")
+    elif command == "check":
+        add("path", nargs="*", metavar="PATH", help="a project, treatment or flow (default: this project)")
+        add("--format", choices=("text", "github"), default="text", metavar="HOW", help="text, or github: annotations")
+    elif command == "status":
+        add("flow", nargs="?", metavar="FLOW", help="a flow's name (default: all)")
+        add("--data", metavar="DIR", help="the data root (default: data/ of the project)")
+    elif command == "describe":
+        add("name", metavar="NAME", help="of a treatment or a flow")
+    elif command == "new":
+        add("name", metavar="NAME", help="the treatment's: lower-case letters, digits and _")
+    elif command == "init":
+        add("dir", nargs="?", default=".", metavar="DIR", help="where (default: here)")
+        add("--no-sample", action="store_true", help="leave the sample recording out")
+    elif command == "log":
+        add("-n", type=_count, default=20, metavar="N", help="how many events (default: 20)")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"`{text}` is no number of events")
+    return int(text)
+
+
+def _add_named(group: argparse._ArgumentGroup, name: str, text: str, *, flags: bool) -> None:
+    if flags:
+        group.add_argument(f"--{name}", required=True, metavar="NAME", help=text)
+    else:
+        group.add_argument(name, metavar=name.upper(), help=text)
+
+
+def _add_run_options(group: argparse._ArgumentGroup) -> None:
+    """The options that runner and flow share."""
+    add = group.add_argument
+    add("--from", dest="from_", metavar="DAY", help="make only days from this one on (ISO date or instant)")
+    add("--to", metavar="DAY", help="make only days up to this one, and this one")
+    add("--force", action="store_true", help="make days again that are up to date")
+    add("--dry-run", action="store_true", help="tell what would be made, and why; run nothing")
+    add("--jobs", type=int, metavar="N", help="children at once (default: the processors)")
+    add("--prune", action="store_true", help="let go what was made from archived input")
+    add("--verify", type=int, default=0, metavar="N", help="make all from the whole folder, compare N days")
+    add("--timeout-s", type=float, metavar="S", help="stop a treatment after S seconds (default: 21600)")
+    add("--memory-mb", type=int, metavar="MB", help="limit the data of one process")
+    add("--confine", default="auto", metavar="HOW", help="keep it to its contract: auto (default), require, off")

@@ -1,0 +1,154 @@
+"""Puts results, plans and the state of a project into text, as the commands show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pymyx.core.errors import Fault
+    from pymyx.core.plan import Plan
+    from pymyx.core.project import Project
+    from pymyx.core.runner import Planned, Result
+
+MAY_CHANGE = "may change, with what the steps before it make"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 day`, `2 days`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def summary(result: Result) -> str:
+    """What one step did."""
+    step = f"{result.treatment}: {result.input_dir} -> {result.output_dir}"
+    if result.plan.idle:
+        return f"{step}  up to date"
+    days = "" if result.plan.whole else f"  {counted(len(result.days), 'day')}"
+    took = f"{result.duration_ms / 1000:.2f} s ({result.cpu_s:.2f} s of processor, {result.peak_mb} MB)"
+    return f"{step}  {took}{days}  {counted(len(result.files), 'file')}"
+
+
+def plan_text(planned: Planned) -> str:
+    """What a run would do for a step, and why."""
+    step = f"{planned.treatment}: {planned.input_dir} -> {planned.output_dir}"
+    if planned.plan is None:
+        return f"{step}  {MAY_CHANGE}"
+    lines = [f"{step}  {_to_make(planned.plan, may_change=planned.may_change)}", *_days(planned.plan.reasons)]
+    if planned.plan.left:
+        lines.append(f"  stale, but not chosen: {counted(len(planned.plan.left), 'day')}")
+    return "\n".join(lines)
+
+
+def _to_make(plan: Plan, *, may_change: bool) -> str:
+    if plan.idle:
+        return MAY_CHANGE if may_change else "up to date"
+    number = counted(len(plan.stale) + len(plan.gone), "day")
+    head = "to make, over the whole folder" if plan.whole else f"{number} to make"
+    return f"{head}; more {MAY_CHANGE}" if may_change else head
+
+
+def _days(reasons: dict[str, Any]) -> Iterable[str]:
+    """Days with their reasons, those that follow each other for the same reason on one line."""
+    for reason, days in groupby(reasons, key=reasons.__getitem__):
+        first, *rest = days
+        yield f"  {first}{f' to {rest[-1]} ({len(rest) + 1} days)' if rest else ''}  {reason}"
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """How a flow stands, step by step."""
+    lines = [f"{status['flow']}: {'up to date' if status['up_to_date'] else 'not up to date'}"]
+    for number, step in enumerate(status["steps"], start=1):
+        lines.append(f"{number}/{len(status['steps'])} {step['treatment']} -> {step['output_dir']}: {step['state']}")
+        last = "never made"
+        if step["last_success"]:
+            ts = step["last_success"]
+            last = f"last success {ts[:10]} {ts[11:19]} UTC, took {step['duration_ms'] / 1000:.2f} s"
+        lines.append(f"  {counted(step['days'], 'day')}, {counted(step['files'], 'file')}; {last}")
+        if step["running"]:
+            lines.append(f"  held by process {step['running']['pid']} since {step['running']['since']}")
+        if step["error"]:
+            lines.append(f"  failed: {step['error']}")
+        lines += _days(step["stale"])
+    return "\n".join(lines)
+
+
+def listing_text(listing: dict[str, Any]) -> str:
+    """The treatments and flows of a project."""
+    width = max((len(name) for names in listing.values() for name in names), default=0)
+    lines = []
+    for kind, names in listing.items():
+        lines.append(f"{kind}:")
+        for name, said in names.items():
+            lines.append(f"  {name:{width}}  {said or 'at fault: pymyx check tells why'}")
+        if not names:
+            lines.append("  (none)")
+    return "\n".join(lines)
+
+
+def description_text(one: dict[str, Any]) -> str:
+    """A contract as a person reads it."""
+    lines = [
+        f"{one['kind']} {one['name']} {one['version']}{' (a stub)' if one.get('stub') else ''}",
+        one["description"],
+    ]
+    if one["kind"] == "flow":
+        for number, step in enumerate(one["steps"], start=1):
+            lines.append(f"{number}. {step['treatment']}: {step['input']} -> {step['output']}{_given(step['params'])}")
+        return "\n".join(lines)
+    lines += [f"{end}: {one[end]['format']}; {one[end]['description']}" for end in ("input", "output")]
+    lines.append(f"days: {_days_text(one['days'])}")
+    limits = one["limits"]
+    lines.append(f"limits: {limits['timeout_s'] or 21600:g} s, memory {limits['memory_mb'] or 'not limited'}")
+    allowed = [f"{name} {what}" if what is not True else name for name, what in one["allow"].items() if what]
+    lines.append(f"allow: {', '.join(allowed) or 'nothing beyond its folders'}")
+    lines.append("params:" if one["params"] else "params: none")
+    for name, param in one["params"].items():
+        default = f" = {_short(param['default'])}" if "default" in param else ", to be given"
+        lines.append(f"  {name} ({param['type']}{default})")
+        if param.get("description"):
+            lines.append(f"    {param['description']}")
+    return "\n".join(lines)
+
+
+def _days_text(days: dict[str, int] | None) -> str:
+    if not days:
+        return "it looks at its whole folder: one changed file, and all is made again"
+    if not days["before"] and not days["after"]:
+        return "each is made from its own files"
+    return f"each is made from {counted(days['before'], 'day')} before it to {counted(days['after'], 'day')} after it"
+
+
+def _given(params: dict[str, Any]) -> str:
+    return f"  {_short(params)}" if params else ""
+
+
+def _short(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
+
+
+def annotation(fault: Fault, project: Project) -> str:
+    """A fault as an annotation of a GitHub workflow."""
+    from pymyx.core.lines import place_of
+
+    file, line = place_of(fault.where, project)
+    place = f" file={_escaped(file, ',:')}" + (f",line={line}" if line else "") if file else ""
+    text = "\n".join(filter(None, [fault.what, *fault.evidence, *fault.notes, fault.hint]))
+    return f"::error{place}::{_escaped(text)}"
+
+
+def _escaped(text: str, also: str = "") -> str:
+    for mark in "%\r\n" + also:
+        text = text.replace(mark, f"%{ord(mark):02X}")
+    return text
+
+
+def event_text(event: dict[str, Any]) -> str:
+    """One event of the log."""
+    took = f"  {event['duration_ms'] / 1000:.2f} s" if event["status"] != "start" else ""
+    error = f"  {event['error']}" if event["error"] else ""
+    folders = f"{event['input_dir']} -> {event['output_dir']}"
+    return f"{event['ts']}  {event['status']:7}  {event['treatment']}: {folders}{took}{error}"
