@@ -10,9 +10,9 @@ from pymyx.core.lock import holder
 from pymyx.core.manifest import read_manifest
 from pymyx.core.plan import Choice
 from pymyx.core.project import Project
-from pymyx.core.runner import Planned, folders_of
+from pymyx.core.runner import folders_of
 from pymyx.core.source import is_stub
-from pymyx.core.survey import survey
+from pymyx.core.survey import Survey, survey
 from pymyx.core.treatments import check_treatment, load_treatment, treatment_names
 from pymyx.core.validator import CheckedStep, check_flow, flow_names, read_flow
 
@@ -37,49 +37,46 @@ def status_of(project: Project, flow: str) -> dict[str, Any]:
 
 
 def _stand(project: Project, step: CheckedStep, *, may_change: bool) -> dict[str, Any]:
-    planned, error = plan_of(project, step, Choice(), may_change=may_change)
-    manifest = read_manifest(step.output_dir, planned.output_dir)
+    input_dir, output_dir = folders_of(project, step)
+    found, error = _found(project, step, may_change=may_change)
+    manifest = found.facts.manifest if found else read_manifest(step.output_dir, output_dir)
+    plan = found.plan(Choice()) if found else None
     last, outputs = (manifest.last_success, manifest.outputs) if manifest else (None, {})
-    failed = error or (manifest.last_error if manifest else None)
-    plan, running = planned.plan, holder(step.output_dir)
     if plan and plan.late:
-        failed = failed or f"there is new input for days whose other input was archived: {', '.join(plan.late)}"
-    state = "up to date"
+        error = f"there is new input for days whose other input was archived: {', '.join(plan.late)}"
+    error = error or (manifest.last_error if manifest else None)
+    running = holder(step.output_dir)
+    state = "up to date" if plan and plan.idle and not may_change else "may change"
     if running:
         state = "running"
-    elif failed:
+    elif error:
         state = "failed"
-    elif plan is None or may_change:
-        state = "stale" if plan and not plan.idle else "may change"
-    elif not plan.idle:
+    elif plan and not plan.idle:
         state = "stale"
     return {
-        "treatment": planned.treatment,
-        "input_dir": planned.input_dir,
-        "output_dir": planned.output_dir,
+        "treatment": step.treatment.name,
+        "input_dir": input_dir,
+        "output_dir": output_dir,
         "state": state,
         "days": len({day_of(name) for name in outputs} - {""}),
         "files": len(outputs),
         "last_success": last.ts if last else None,
         "duration_ms": last.duration_ms if last else None,
-        "error": failed,
+        "error": error,
         "running": running,
         "stale": dict(plan.reasons) if plan else {},
     }
 
 
-def plan_of(project: Project, step: CheckedStep, choice: Choice, *, may_change: bool) -> tuple[Planned, str | None]:
-    """What a run would do for a step, and what keeps it from being run, if something does."""
-    folders = folders_of(project, step)
-    plan, error = None, None
-    if step.input_dir.is_dir():
-        try:
-            plan = survey(project, step).plan(choice)
-        except PymyxError as refused:
-            error = refused.headline
-    elif not may_change:
-        error = f"the input folder `{folders[0]}` is missing"
-    return Planned(step.treatment.name, *folders, plan, may_change), error
+def _found(project: Project, step: CheckedStep, *, may_change: bool) -> tuple[Survey | None, str | None]:
+    """What a step finds, or what keeps it from being run."""
+    if not step.input_dir.is_dir():
+        missing = f"the input folder `{project.shown(step.input_dir)}` is missing"
+        return None, None if may_change else missing
+    try:
+        return survey(project, step), None
+    except PymyxError as refused:
+        return None, refused.headline
 
 
 def listing(project: Project) -> dict[str, Any]:
