@@ -19,18 +19,17 @@ from .conftest import REPO
 from .recording import write_sample
 
 README = (REPO / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"`((?:python3|\.venv/bin/python) [^`]+)`", README)
+COMMANDS = re.findall(r"`((?:python3|\.venv/bin/\w+) [^`]+)`", README)
+MEANT = {".venv/bin/python": [sys.executable], ".venv/bin/pymyx": [sys.executable, "-m", "pymyx"]}
 
 
 def in_clone(command: str, root: Path) -> subprocess.CompletedProcess[str]:
     """Run a command of the README in a clone; this interpreter stands in for the virtual environment it sets up."""
     _, _, last = command.rpartition(" && ")
     words = shlex.split(last)
-    assert words[0] == ".venv/bin/python"
+    words = [*MEANT[words[0]], *words[1:]]
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    return subprocess.run(
-        [sys.executable, *words[1:]], cwd=root, env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_length() -> None:
@@ -42,7 +41,7 @@ def test_commands_that_set_up() -> None:
     """Both need nothing but Python: they make their own virtual environment, and install this checkout into it."""
     setups = [command for command in COMMANDS if command.startswith("python3")]
     assert [command.rpartition(" && ")[2] for command in setups] == [
-        ".venv/bin/python -m pymyx.core.flow --flow valvometry_daily",
+        ".venv/bin/pymyx flow valvometry_daily",
         ".venv/bin/python -m pytest -q",
     ]
     for command, extra in zip(setups, (".", "'.[test]'"), strict=True):
@@ -75,24 +74,16 @@ def test_the_flow_on_the_sample(repo_copy: Callable[[], Path]) -> None:
     assert "pymyx.log" not in ignored
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith(".venv")])
-def test_the_other_commands(repo_copy: Callable[[], Path], command: str) -> None:
-    """Run a treatment, run a flow, check it all."""
-    done = in_clone(command, repo_copy())
-    assert done.returncode == 0, done.stderr
-
-
-def test_creating_a_treatment(repo_copy: Callable[[], Path]) -> None:
-    """What the README tells to do makes a treatment that validates and runs."""
+def test_the_other_commands(repo_copy: Callable[[], Path]) -> None:
+    """Run a treatment, run a flow, ask for the status, create a treatment, which runs, and check it all."""
     root = repo_copy()
-    folder = root / "treatments" / "mine"
-    folder.mkdir()
-    for name in ("run.py", "treatment.json"):
-        text = (root / "treatments" / "clean" / name).read_text(encoding="utf-8")
-        (folder / name).write_text(text.replace('"name": "clean"', '"name": "mine"'), encoding="utf-8")
-    assert in_clone(COMMANDS[-1], root).returncode == 0
-    run = "python -m pymyx.core.runner --treatment mine --input data/10_parsed --output data/20_clean"
-    assert in_clone(f".venv/bin/{run}", root).returncode == 0
+    others = [command for command in COMMANDS if command.startswith(".venv")]
+    assert [command.split()[1] for command in others] == ["run", "flow", "status", "--help", "new", "check"]
+    for command in others:
+        done = in_clone(command, root)
+        assert done.returncode == 0, done.stderr
+    run = ".venv/bin/pymyx run my_step --input data/10_parsed --output data/20_mine"
+    assert in_clone(run, root).stdout.endswith("  2 days  4 files\n")
 
 
 def test_the_sample_is_what_the_generator_writes(tmp_path: Path) -> None:
