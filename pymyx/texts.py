@@ -21,11 +21,13 @@ def counted(number: int, noun: str) -> str:
 
 
 def summary(result: Result) -> str:
-    """What one step did."""
+    """What one step did; its days are those that there are files of."""
+    from pymyx.core.folder import day_of
+
     step = f"{result.treatment}: {result.input_dir} -> {result.output_dir}"
     if result.plan.idle:
         return f"{step}  up to date"
-    days = "" if result.plan.whole else f"  {counted(len(result.days), 'day')}"
+    days = "" if result.plan.whole else f"  {counted(len({day_of(name) for name in result.files}), 'day')}"
     took = f"{result.duration_ms / 1000:.2f} s ({result.cpu_s:.2f} s of processor, {result.peak_mb} MB)"
     return f"{step}  {took}{days}  {counted(len(result.files), 'file')}"
 

@@ -100,7 +100,7 @@ def test_up_to_date_is_said(station: SmallProject) -> None:
     done = station.cli("flow", "--flow", "chain")
     assert done.returncode == 0, done.stderr
     assert re.sub(r"\d+\.\d+ s|\d+ MB", "#", done.stdout).splitlines()[0] == (
-        "1/3 split_days: data/in -> data/split  # (# of processor, #)  6 days  4 files"
+        "1/3 split_days: data/in -> data/split  # (# of processor, #)  4 days  4 files"
     )
     assert station.statuses == [f"{step['treatment']} {word}" for step in CHAIN for word in ("start", "success")]
     again = station.cli("flow", "--flow", "chain")
