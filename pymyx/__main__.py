@@ -1,6 +1,6 @@
 """`python -m pymyx`: the same as `pymyx`."""
 
-from pymyx.cli import main
-
 if __name__ == "__main__":
+    from pymyx.cli import main
+
     main()

@@ -25,7 +25,7 @@ from pymyx.core.errors import Interrupted, PymyxError, UsageError
 from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
 from pymyx.core.logger import as_unicode, log_event
-from pymyx.core.manifest import Manifest, Success, write_manifest
+from pymyx.core.manifest import Manifest, Success, manifest_path, write_manifest
 from pymyx.core.notes import late_data, so_far, tell_of_disk, tell_of_plan, tell_of_taken
 from pymyx.core.options import Options
 from pymyx.core.plan import Plan, by_day
@@ -237,7 +237,12 @@ def _record_success(target: Target, duration_ms: int) -> None:
 
 
 def _record_failure(target: Target, error: BaseException) -> None:
-    """Remember why it failed, for the status; that it cannot be remembered does not hide why."""
+    """Remember why it failed, for the status; that it cannot be remembered does not hide why.
+
+    A folder that nothing was ever published to is not claimed by a failure.
+    """
+    if not manifest_path(target.folder).exists():
+        return
     target.manifest.last_error = as_unicode(headline(error))
     with suppress(PymyxError):
         write_manifest(target.folder, target.manifest)
