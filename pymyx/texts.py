@@ -26,7 +26,7 @@ def summary(result: Result) -> str:
 
     step = f"{result.treatment}: {result.input_dir} -> {result.output_dir}"
     if result.plan.idle:
-        return f"{step}  up to date"
+        return f"{step}  {_idle(result.plan)}"
     days = "" if result.plan.whole else f"  {counted(len({day_of(name) for name in result.files}), 'day')}"
     took = f"{result.duration_ms / 1000:.2f} s ({result.cpu_s:.2f} s of processor, {result.peak_mb} MB)"
     return f"{step}  {took}{days}  {counted(len(result.files), 'file')}"
@@ -45,10 +45,14 @@ def plan_text(planned: Planned) -> str:
 
 def _to_make(plan: Plan, *, may_change: bool) -> str:
     if plan.idle:
-        return MAY_CHANGE if may_change else "up to date"
+        return MAY_CHANGE if may_change else _idle(plan)
     number = counted(len(plan.stale) + len(plan.gone), "day")
     head = "to make, over the whole folder" if plan.whole else f"{number} to make"
     return f"{head}; more {MAY_CHANGE}" if may_change else head
+
+
+def _idle(plan: Plan) -> str:
+    return f"nothing to make of the days chosen; stale: {counted(len(plan.left), 'day')}" if plan.left else "up to date"
 
 
 def _days(reasons: dict[str, Any]) -> Iterable[str]:

@@ -172,6 +172,20 @@ def test_only_chosen_days(station: SmallProject) -> None:
     result = run_treatment("split_days", "data/in", "data/split", from_=day(2), to=day(3))
     assert result.days == (day(2), day(3))
     assert sorted(os.listdir(station.root / "data" / "split")) == [f"low__{day(2)}.parquet", f"low__{day(3)}.parquet"]
+    done = station.cli(
+        "runner",
+        "--treatment",
+        "split_days",
+        "--input",
+        "data/in",
+        "--output",
+        "data/split",
+        "--to",
+        day(3),
+        "--from",
+        day(3),
+    )
+    assert done.stdout.endswith("  nothing to make of the days chosen; stale: 4 days\n")
     assert run_treatment("split_days", "data/in", "data/split", from_="2026-01-03T23:59:59Z").days == (day(4), day(5))
     assert run_treatment("split_days", "data/in", "data/split", to=day(1)).days == ("2025-12-31", day(1))
     assert run_treatment("split_days", "data/in", "data/split").days == ()
@@ -511,7 +525,9 @@ def test_manifests_of_another_number(station: SmallProject) -> None:
     )
     for text in ("", '{"manifest": 1, "treat', '{"manifest": 1}', "[]"):
         path.write_text(text, encoding="utf-8")
-        assert len(run_treatment("split_days", "data/in", "data/split").days) == 6
+        told: list[str] = []
+        assert len(run_treatment("split_days", "data/in", "data/split", show=told.append).days) == 6
+        assert told == [f"note: the manifest of `data/split` is damaged, all is made again: {path}\n"]
 
 
 def test_files_of_nobody(copier: SmallProject) -> None:

@@ -70,7 +70,7 @@ class Batch:
         self._started = time.monotonic()
         self._share = max(1, self.options.processors // min(self.options.children, len(pieces)))
         self._queue = deque(Piece(days) for days in pieces)
-        self._at_work: dict[Child, tuple[Piece, Stage, Order]] = {}
+        self._at_work: dict[Child, tuple[Piece, Stage, Order, ExitStack]] = {}
         with ExitStack() as self._stages, Children(self._tell_progress, self.options.tick_s) as children:
             while self._queue or len(children):
                 while self._queue and len(children) < self.options.children:
@@ -89,22 +89,26 @@ class Batch:
         names = None if self.plan.whole else sorted({name for day in piece.days for name in windows[day]})
         timeout_s = self.options.timeout_of(self.step.treatment) - self._elapsed_s
         order = order_for(self.project, self.step, stage, names, self.options, self.lock, timeout_s, self._share)
-        self._at_work[children.start(order)] = (piece, stage, order)
+        self._at_work[children.start(order)] = (piece, stage, order, stack)
 
     def _take(self, child: Child, ending: Ending) -> None:
-        piece, stage, order = self._at_work.pop(child)
+        piece, stage, order, stack = self._at_work.pop(child)
         self.cpu_s += ending.cpu_s
         self.peak_mb = max(self.peak_mb, ending.peak_mb)
-        if ending.succeeded:
-            self._publish(piece, stage)
-        else:
-            unchanged = f"nothing was published; `{self.target.shown}` is unchanged"
-            if not self.plan.whole:
-                unchanged = f"as before in `{self.target.shown}`: {in_words(piece.days)}"
-            elapsed_ms = round(self._elapsed_s * 1000)
-            self.failures[piece] = failed(self.project, self.step, order.job, ending, unchanged, elapsed_ms)
-            self._try_again(piece, ending)
+        with stack:
+            if ending.succeeded:
+                self._publish(piece, stage)
+            else:
+                self._note_failure(piece, order, ending)
         self._tell_progress()
+
+    def _note_failure(self, piece: Piece, order: Order, ending: Ending) -> None:
+        unchanged = f"nothing was published; `{self.target.shown}` is unchanged"
+        if not self.plan.whole:
+            unchanged = f"as before in `{self.target.shown}`: {in_words(piece.days)}"
+        elapsed_ms = round(self._elapsed_s * 1000)
+        self.failures[piece] = failed(self.project, self.step, order.job, ending, unchanged, elapsed_ms)
+        self._try_again(piece, ending)
 
     def _publish(self, piece: Piece, stage: Stage) -> None:
         windows, looks = self.plan.windows, self.step.treatment.days or Days(before=0, after=0)

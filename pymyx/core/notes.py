@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pymyx.core.errors import Fault, LateDataError
 from pymyx.core.lock import network_disk
+from pymyx.core.manifest import Manifest, manifest_path
 from pymyx.core.options import Options
 from pymyx.core.plan import Plan, in_words
 from pymyx.core.publish import Target
@@ -26,6 +27,13 @@ def tell_of_plan(plan: Plan, target: Target, options: Options) -> None:
     if plan.orphans:
         what = f"`{target.shown}` keeps what was made from archived input files"
         options.show(f"note: {what} (orphan): {in_words(list(plan.orphans))}\n")
+
+
+def tell_of_damage(manifest: Manifest | None, target: Target, options: Options) -> None:
+    """Say that what was remembered is lost."""
+    path = manifest_path(target.folder)
+    if manifest is None and path.exists():
+        options.show(f"note: the manifest of `{target.shown}` is damaged, all is made again: {path}\n")
 
 
 def tell_of_disk(target: Target, options: Options) -> None:

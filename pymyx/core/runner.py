@@ -26,7 +26,7 @@ from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
 from pymyx.core.logger import as_unicode, log_event
 from pymyx.core.manifest import Manifest, Success, manifest_path, write_manifest
-from pymyx.core.notes import late_data, so_far, tell_of_disk, tell_of_plan, tell_of_taken
+from pymyx.core.notes import late_data, so_far, tell_of_damage, tell_of_disk, tell_of_plan, tell_of_taken
 from pymyx.core.options import Options
 from pymyx.core.plan import Plan, by_day
 from pymyx.core.project import Project, absolute, find_project
@@ -143,6 +143,7 @@ def execute(project: Project, step: CheckedStep, *, options: Options, lock: int)
     target = _target(project, step, found)
     clear_pending(target)
     plan = found.plan(options.choice)
+    tell_of_damage(found.facts.manifest, target, options)
     result = Result(step.treatment.name, *folders_of(project, step), 0, (), (), 0.0, 0, plan)
     tell_of_plan(plan, target, options)
     tell_of_disk(target, options)
