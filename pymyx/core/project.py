@@ -36,6 +36,20 @@ class Project:
         """The log, one event a line."""
         return self.root / "pymyx.log"
 
+    def names_in(self, folder: Path) -> list[str]:
+        """The names in one of its folders that are neither hidden nor set aside with `_`, sorted; none for no folder.
+
+        Raises:
+            UsageError: the folder may not be read.
+        """
+        try:
+            return sorted(name for name in os.listdir(folder) if name[0] not in "._")
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            what = f"the folder `{self.shown(folder)}` cannot be read: {error.strerror}"
+            raise UsageError(Fault(what, hint="make it readable, or run as its owner")) from error
+
     def shown(self, path: Path) -> str:
         """`path` as messages and events name it: relative to the root, with `/`, where it lies under it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)

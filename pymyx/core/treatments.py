@@ -14,7 +14,7 @@ from pymyx.core.source import check_source
 
 def treatment_names(project: Project) -> list[str]:
     """The names of the project's treatments: the folders in `treatments/` that are not hidden."""
-    return sorted(path.name for path in project.treatments.glob("[!._]*") if path.is_dir())
+    return [name for name in project.names_in(project.treatments) if (project.treatments / name).is_dir()]
 
 
 def load_treatment(project: Project, name: str) -> Treatment:

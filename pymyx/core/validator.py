@@ -190,7 +190,7 @@ def check(paths: Iterable[str] = (), *, root: str | None = None) -> tuple[int, l
 
 def flow_names(project: Project) -> list[str]:
     """The names of the project's flows: the JSON files in `flows/` that are not hidden."""
-    return sorted(path.stem for path in project.flows.glob("[!.]*.json"))
+    return [name.removesuffix(".json") for name in project.names_in(project.flows) if name.endswith(".json")]
 
 
 def _writer(project: Project, folder: Path) -> tuple[str, int, str] | None:
