@@ -16,7 +16,7 @@ from pymyx.core.child import Child, Ending, Order
 from pymyx.core.confinement import rules
 from pymyx.core.errors import Fault, TreatmentError
 from pymyx.core.isolation import Children
-from pymyx.core.manifest import Made
+from pymyx.core.manifest import Made, write_manifest
 from pymyx.core.models import Days, Failure
 from pymyx.core.options import Options
 from pymyx.core.plan import Facts, Plan, context_of, in_words, split
@@ -119,6 +119,8 @@ class Batch:
         context = set() if self.plan.whole else context_of(piece.days, windows, looks)
         self.published.append(publish(stage, self.target, made, context))
         self.days += piece.days
+        if self._queue or self._at_work or self.failures:  # else the execution is done, and that is written at once
+            write_manifest(self.target.folder, self.target.manifest)
 
     def _try_again(self, piece: Piece, ending: Ending) -> None:
         unloaded = isinstance(ending.outcome, Failure) and ending.outcome.phase != "run"

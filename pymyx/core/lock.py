@@ -63,6 +63,8 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
 
 def network_disk(folder: Path, mounts: str) -> str:
     """The kind of network file system that a folder lies on, by the text of /proc/mounts; nothing for a local one."""
+    if not any(f" {kind} " in mounts for kind in NETWORK):
+        return ""
     kinds = {}
     for line in mounts.splitlines():
         _, place, kind, *_ = line.split(" ")

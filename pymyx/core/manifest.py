@@ -117,7 +117,9 @@ def _see_that_it_is_not_newer(document: Any, path: Path, shown: str) -> None:
 
 
 def write_manifest(output_dir: Path, manifest: Manifest) -> None:
-    """Replace the manifest of an output folder, atomically, on the disk when this returns.
+    """Replace the manifest of an output folder, atomically.
+
+    Its bytes are on the disk when this returns; should its name be lost with the power, the one before is there.
 
     Raises:
         PublishError: it cannot be written.
@@ -130,7 +132,6 @@ def write_manifest(output_dir: Path, manifest: Manifest) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(new, path)
-        flush_to_disk(path.parent)
     except OSError as error:
         hint = "make room, then run it again: it repairs what was left half done"
         raise PublishError(Fault(f"the manifest cannot be written: {error.strerror}", str(path), hint=hint)) from error

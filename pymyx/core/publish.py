@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pymyx.core.errors import Fault, PublishError
 from pymyx.core.folder import day_of, hash_of, mark_of
-from pymyx.core.manifest import WHOLE, Known, Made, Manifest, flush_to_disk, write_manifest
+from pymyx.core.manifest import WHOLE, Known, Made, Manifest, flush_to_disk, manifest_path, write_manifest
 from pymyx.core.stage import Stage, kind_of
 
 
@@ -36,6 +36,8 @@ class Published:
 
 def publish(stage: Stage, target: Target, made: dict[str, Made], context: set[str]) -> Published:
     """Publish the files of the days `made`, and record them with their outputs; drop those of `context` days.
+
+    The manifest is brought up to date in memory; until the caller writes it, the intent on the disk stands for it.
 
     Everything that can be found wrong is found before the first file is moved. A file of the same name is replaced, or
     left alone where it has the same bytes; old outputs of these days that are no longer made are removed; no
@@ -67,7 +69,6 @@ def publish(stage: Stage, target: Target, made: dict[str, Made], context: set[st
     }
     target.manifest.days = dict(sorted({**kept, **records}.items()))
     target.manifest.pending = {}
-    write_manifest(target.folder, target.manifest)
     return Published(tuple(sorted(wanted)), tuple(taken))
 
 
@@ -168,6 +169,7 @@ def _declare(stage: Stage, target: Target, moving: list[str], wanted: dict[str, 
     if moving:
         target.manifest.pending = {name: wanted[name] for name in moving}
         write_manifest(target.folder, target.manifest)
+        flush_to_disk(manifest_path(target.folder).parent)
 
 
 def _move(stage: Stage | None, target: Target, moving: list[str], old: list[str]) -> None:

@@ -251,12 +251,13 @@ def _record_failure(target: Target, error: BaseException) -> None:
 
 @cache
 def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
+    """The versions of Python and of the libraries, by the names of their `dist-info`: reading it would take 10 ms."""
     versions = {"python": sys.version.partition(" ")[0]}
-    for name in LIBRARIES:
-        with suppress(PackageNotFoundError):
-            versions[name] = version(name)
+    for folder in filter(os.path.isdir, sys.path):
+        for entry in os.listdir(folder):
+            name, _, version = entry.removesuffix(".dist-info").partition("-")
+            if name in LIBRARIES and entry.endswith(".dist-info"):
+                versions.setdefault(name, version)
     return versions
 
 

@@ -13,11 +13,15 @@ def to_numpy(column):
     return np.frombuffer(array.buffers()[1], kind)[array.offset : array.offset + len(array)]
 
 
+def bits(array, buffer=1):
+    """The truth values of an array of them; with buffer 0, which values of any array are no null."""
+    unpacked = np.unpackbits(np.frombuffer(array.buffers()[buffer], np.uint8), bitorder="little")
+    return unpacked[array.offset : array.offset + len(array)].astype(bool)
+
+
 def first_null(column):
     """The place of the first null of a column that has one."""
-    array = column.combine_chunks()
-    bits = np.unpackbits(np.frombuffer(array.buffers()[0], np.uint8), bitorder="little")
-    return int(np.argmin(bits[array.offset : array.offset + len(array)]))
+    return int(np.argmin(bits(column.combine_chunks(), 0)))
 
 
 def from_numpy(values, kind):

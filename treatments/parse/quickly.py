@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-from arrays import to_numpy
+from arrays import bits, to_numpy
 from columns import declared, kinds
 
 INSTANT = pa.timestamp("ns", tz="UTC")
@@ -20,6 +20,7 @@ CLEAN = b"0123456789-.:TZ\n"
 STARTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 KEY = re.compile(rb"([A-Za-z_][A-Za-z_0-9]*):[^:]*")
 BLOCK = 1 << 17  # bytes
+FEW = 16  # lines, of which one may be unlike the others to be read by itself
 LONGEST_LINE = 300  # bytes: a float in less cannot become zero for want of digits
 STAMP = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
 FIELDS = {"integer": "(-?[0-9]{1,18})?", "float": r"(-?([0-9]+(\.[0-9]+)?|\.[0-9]+))?"}
@@ -72,36 +73,36 @@ def read_quickly(data, params):
         table = _convert(pa.py_buffer(data).slice(start), number, names, params)
         if table is not None:
             return Quick(table, np.arange(first, first + number), [], header, False)
-    end = data.rfind(b"\n") + 1
-    body, rest = data[start:end], data[end:]
-    if not body:
-        return None
-    whole = _Lines(body, np.arange(first, first + body.count(b"\n")))
-    keys = None if header else _keys(body[: body.find(b"\n")], delimiter)
+    keys = None if header else _keys(data[: data.find(b"\n")], delimiter)
     if keys:
         names = [params["timestamp_column"], *keys]
-    parts = [_cleaned(block, keys, delimiter, len(names)) for block in _blocks(whole)]
-    lines = _Lines(b"".join(part.body for part in parts), np.concatenate([part.numbers for part in parts]))
-    lines = _only(lines, _usual_or_matching(lines, names, params))
+    blocks = list(_blocks(data, start, first))
+    parts = [_cleaned(block, keys, delimiter, len(names)) for block in blocks]
+    lines = _Lines(
+        b"".join(part.body for part in parts), np.concatenate([np.arange(0), *(part.numbers for part in parts)])
+    )
     table = _convert(pa.py_buffer(lines.body), len(lines.numbers), names, params)
     if table is None and lines.body:
         lines = _only(lines, _matching_lines(lines, names, params))
         table = _convert(pa.py_buffer(lines.body), len(lines.numbers), names, params)
     if table is None:
         return None
-    left = [*_others(whole, lines.numbers), *([(int(whole.numbers[-1]) + 1, rest)] if rest else [])]
+    left = [one for block in blocks for one in _others(block, lines.numbers)]
+    rest = data[data.rfind(b"\n") + 1 :]
+    if rest:
+        left.append((int(blocks[-1].numbers[-1]) + 1, rest))
     return Quick(table, lines.numbers, left, header, bool(keys))
 
 
-def _blocks(lines):
-    """The lines in blocks that fit a cache."""
-    start = first = 0
-    while start < len(lines.body):
-        end = lines.body.find(b"\n", start + BLOCK) + 1 or len(lines.body)
-        body = lines.body[start:end]
-        number = body.count(b"\n")
-        yield _Lines(body, lines.numbers[first : first + number])
-        start, first = end, first + number
+def _blocks(data, start, number):
+    """The whole lines of the bytes of a file from `start` on, in blocks that fit a cache; `number` is the first's."""
+    last = data.rfind(b"\n") + 1
+    while start < last:
+        end = data.find(b"\n", start + BLOCK) + 1 or last
+        body = data[start:end]
+        numbers = np.arange(number, number + body.count(b"\n"))
+        yield _Lines(body, numbers)
+        start, number = end, number + len(numbers)
 
 
 def _cleaned(lines, keys, delimiter, width):
@@ -150,13 +151,14 @@ def _only(lines, good):
     return _Lines(lines.codes[kept].tobytes(), lines.numbers[good])
 
 
-def _others(whole, numbers):
-    """The lines, with their numbers, that are not among `numbers`."""
-    if len(numbers) == len(whole.numbers):
+def _others(block, numbers):
+    """The lines of a block, with their numbers, that are not among `numbers`, which are sorted."""
+    first, last = np.searchsorted(numbers, (block.numbers[0], block.numbers[-1] + 1))
+    if last - first == len(block.numbers):
         return []
-    ends = whole.ends
-    missing = np.flatnonzero(~np.isin(whole.numbers, numbers))
-    return [(int(whole.numbers[at]), whole.body[ends[at - 1] + 1 if at else 0 : ends[at]]) for at in missing]
+    ends = block.ends
+    missing = np.flatnonzero(~np.isin(block.numbers, numbers[first:last]))
+    return [(int(block.numbers[at]), block.body[ends[at - 1] + 1 if at else 0 : ends[at]]) for at in missing]
 
 
 def _number_if_clean(codes):
@@ -182,34 +184,28 @@ def _number_if_clean(codes):
     return number if stamps == number and colons == 2 * number else 0
 
 
-def _bare_points(codes):
-    """Where a point stands with no digit after it; the last code of all is never a point, but the end of a line."""
-    points = np.flatnonzero(codes == ord("."))
-    after = codes[points + 1]
-    return points[(after < ord("0")) | (after > ord("9"))]
-
-
 def _clean_lines(lines, delimiter, width):
-    """Which lines are clean, as far as bytes tell."""
+    """Which lines are clean, as far as bytes tell, but for the few that have more points than most, or fewer."""
     codes, ends = lines.codes, lines.ends
-    usual = np.zeros(256, bool)
-    usual[list(CLEAN + delimiter)] = True
     lengths = np.diff(ends, prepend=-1)
     clean = (lengths > 1) & (lengths <= LONGEST_LINE)
     for code, number in ((delimiter[0], width - 1), (ord("Z"), 1), (ord(":"), 2)):
-        clean &= np.diff(np.searchsorted(np.flatnonzero(codes == code), ends), prepend=0) == number
-    for places in (np.flatnonzero(~usual[codes]), _bare_points(codes)):
-        clean[np.searchsorted(ends, places)] = False
-    return clean
+        clean &= _counts(np.flatnonzero(codes == code), ends) == number
+    if lines.body.translate(None, CLEAN + delimiter):
+        usual = np.zeros(256, bool)
+        usual[list(CLEAN + delimiter)] = True
+        clean[np.searchsorted(ends, np.flatnonzero(~usual[codes]))] = False
+    points = np.flatnonzero(codes == ord("."))
+    after = codes[points + 1]  # the last code of all is the end of a line, never a point
+    clean[np.searchsorted(ends, points[(after < ord("0")) | (after > ord("9"))])] = False
+    counts = _counts(points, ends)
+    unusual = clean & (counts != np.bincount(counts, minlength=1).argmax())
+    return clean & ~unusual if unusual.sum() * FEW < len(unusual) else clean
 
 
-def _usual_or_matching(lines, names, params):
-    """Which lines have as many points as most, or else match the pattern: a point in an integer hides nowhere."""
-    points = np.diff(np.searchsorted(np.flatnonzero(lines.codes == ord(".")), lines.ends), prepend=0)
-    usual = points == np.bincount(points).argmax() if len(points) else points == 0
-    if not usual.all():
-        usual[~usual] = _matching_lines(_only(lines, ~usual), names, params)
-    return usual
+def _counts(places, ends):
+    """How many of the places lie in each line."""
+    return np.diff(np.searchsorted(places, ends), prepend=0)
 
 
 def _matching_lines(lines, names, params):
@@ -223,7 +219,7 @@ def _matching_lines(lines, names, params):
     texts = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(lines.body)]
     )
-    return pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+    return bits(pc.match_substring_regex(texts, pattern))
 
 
 def _convert(body, number, names, params):
