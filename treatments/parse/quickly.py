@@ -19,8 +19,7 @@ TYPES = {"integer": pa.int64(), "float": pa.float64()}
 CLEAN = b"0123456789-.:TZ\n"
 STARTS = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 KEY = re.compile(rb"([A-Za-z_][A-Za-z_0-9]*):[^:]*")
-BLOCK = 1 << 17  # bytes
-FEW = 16  # lines, of which one may be unlike the others to be read by itself
+BLOCK, LARGE_BLOCK = 1 << 17, 1 << 20  # bytes: what fits the nearest cache, and the one behind it
 LONGEST_LINE = 300  # bytes: a float in less cannot become zero for want of digits
 STAMP = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?Z"
 FIELDS = {"integer": "(-?[0-9]{1,18})?", "float": r"(-?([0-9]+(\.[0-9]+)?|\.[0-9]+))?"}
@@ -77,10 +76,7 @@ def read_quickly(data, params):
     if keys:
         names = [params["timestamp_column"], *keys]
     blocks = list(_blocks(data, start, first))
-    parts = [_cleaned(block, keys, delimiter, len(names)) for block in blocks]
-    lines = _Lines(
-        b"".join(part.body for part in parts), np.concatenate([np.arange(0), *(part.numbers for part in parts)])
-    )
+    lines = _joined(_without_odd([_cleaned(block, keys, delimiter, len(names)) for block in blocks], names, params))
     table = _convert(pa.py_buffer(lines.body), len(lines.numbers), names, params)
     if table is None and lines.body:
         lines = _only(lines, _matching_lines(lines, names, params))
@@ -95,10 +91,10 @@ def read_quickly(data, params):
 
 
 def _blocks(data, start, number):
-    """The whole lines of the bytes of a file from `start` on, in blocks that fit a cache; `number` is the first's."""
+    """The whole lines of the bytes of a file from `start` on, in large blocks; `number` is the first's."""
     last = data.rfind(b"\n") + 1
     while start < last:
-        end = data.find(b"\n", start + BLOCK) + 1 or last
+        end = data.find(b"\n", start + LARGE_BLOCK) + 1 or last
         body = data[start:end]
         numbers = np.arange(number, number + body.count(b"\n"))
         yield _Lines(body, numbers)
@@ -110,6 +106,30 @@ def _cleaned(lines, keys, delimiter, width):
     if keys:
         lines = _without_keys(lines, keys, delimiter)
     return _only(lines, _clean_lines(lines, delimiter, width))
+
+
+def _joined(parts):
+    """Lines that follow each other, as one."""
+    numbers = np.concatenate([np.arange(0), *(part.numbers for part in parts)])
+    return _Lines(b"".join(part.body for part in parts), numbers)
+
+
+def _without_odd(parts, names, params):
+    """The lines without those that have more points than most, or fewer, and do not match the pattern.
+
+    A point in an integer hides nowhere else, and pyarrow would refuse all lines for one that has it.
+    """
+    odd = _joined([_only(part, _is_odd(part)) for part in parts])
+    if not odd.body:
+        return parts
+    bad = odd.numbers[~_matching_lines(odd, names, params)]
+    return [_only(part, ~np.isin(part.numbers, bad)) for part in parts] if len(bad) else parts
+
+
+def _is_odd(lines):
+    """Which lines have more points than most, or fewer."""
+    counts = _counts(np.flatnonzero(lines.codes == ord(".")), lines.ends)
+    return counts != np.bincount(counts, minlength=1).argmax()
 
 
 def _keys(line, delimiter):
@@ -185,7 +205,7 @@ def _number_if_clean(codes):
 
 
 def _clean_lines(lines, delimiter, width):
-    """Which lines are clean, as far as bytes tell, but for the few that have more points than most, or fewer."""
+    """Which lines are clean, as far as bytes tell."""
     codes, ends = lines.codes, lines.ends
     lengths = np.diff(ends, prepend=-1)
     clean = (lengths > 1) & (lengths <= LONGEST_LINE)
@@ -198,9 +218,7 @@ def _clean_lines(lines, delimiter, width):
     points = np.flatnonzero(codes == ord("."))
     after = codes[points + 1]  # the last code of all is the end of a line, never a point
     clean[np.searchsorted(ends, points[(after < ord("0")) | (after > ord("9"))])] = False
-    counts = _counts(points, ends)
-    unusual = clean & (counts != np.bincount(counts, minlength=1).argmax())
-    return clean & ~unusual if unusual.sum() * FEW < len(unusual) else clean
+    return clean
 
 
 def _counts(places, ends):
