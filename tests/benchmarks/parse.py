@@ -7,6 +7,7 @@ round to round is the machine.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -14,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +32,7 @@ PEERS = {
 
 
 class Cost(NamedTuple):
-    """What one process took."""
+    """What one command took, with all the processes it started; see `usage.py`."""
 
     wall_s: float
     cpu_s: float
@@ -120,15 +120,13 @@ def _cost(command: list[str], output: Path) -> Cost:
     # compiled once, as where it is installed, whatever the environment of this run says
     compiled = {"PYTHONPYCACHEPREFIX": f"{output.parent.parent}/compiled", "PYTHONDONTWRITEBYTECODE": ""}
     environment = {**os.environ, "PYTHONPATH": str(REPO), **compiled}
-    started = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} failed; are the peers installed? pip install -e '.[bench]'")
+    usage = [sys.executable, "-I", "-S", str(Path(__file__).parent / "usage.py")]
+    done = subprocess.run([*usage, *command], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{command} failed; are the peers installed? pip install -e '.[bench]'\n{done.stderr}")
+    took = json.loads(done.stdout.splitlines()[-1])
     size = sum(path.stat().st_size for path in output.glob("*.parquet")) / 1e6
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, size)
+    return Cost(took["wall_s"], took["cpu_s"], took["peak_mb"], size)
 
 
 def _print(costs: dict[str, list[Cost]]) -> None:
