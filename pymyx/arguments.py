@@ -53,7 +53,7 @@ ABOUT = {  # command: what --help says, its usage, its example
     "describe": ("Tell all that the contract of a treatment or a flow says.", "NAME [options]", "parse"),
     "new": ("Write treatments/NAME/, which validates and copies until it is changed.", "NAME [options]", "clean_v2"),
     "init": (
-        "Lay out a project: treatments, a flow, schemas, data folders, a sample recording.\n"
+        "Lay out a project: treatments, a flow, schemas, data folders, a sample.\n"
         "They are the project's own from then on. Nothing that is there is replaced.",
         "[DIR] [options]",
         "station",
