@@ -72,9 +72,9 @@ def _run(module: str, arguments: list[str]) -> int:
     if first not in _COMMANDS:
         from pymyx.core.errors import Fault, UsageError, did_you_mean, listed
 
+        words = [*_COMMANDS, "--help", "--version"]
         what = f"no {'option' if first.startswith('-') else 'command'} `{first}`"
-        accepted = (f"accepted: {listed([*_COMMANDS, '--help', '--version'])}",)
-        raise UsageError(Fault(what, evidence=accepted, hint=did_you_mean(first, [*_COMMANDS, "--help", "--version"])))
+        raise UsageError(Fault(what, evidence=(f"accepted: {listed(words)}",), hint=did_you_mean(first, words)))
     return _call(first, f"pymyx {first}", arguments[1:], flags=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ def log_event(
         PymyxError: the log cannot be written.
     """
     event = Event(
-        ts=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        ts=now(),
         treatment=treatment,
         status=status,
         input_dir=as_unicode(input_dir),
@@ -46,16 +46,19 @@ def log_event(
         ) from failure
 
 
+def now() -> str:
+    """The time now, as events tell it: ISO 8601, UTC, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def read_events(log: Path) -> Iterator[dict[str, Any]]:
     """The events of a log, oldest first; a torn line is passed over, a missing log has none."""
-    import jsonlines
-
     try:
         file = log.open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return
-    with file, jsonlines.Reader(file) as reader:
-        yield from reader.iter(type=dict, skip_invalid=True, skip_empty=True)
+    with file:
+        yield from _parsed(file)
 
 
 def last_events(log: Path, number: int) -> list[dict[str, Any]]:
@@ -70,8 +73,6 @@ def last_events(log: Path, number: int) -> list[dict[str, Any]]:
 
 def _events_at_end(log: Path, size: int) -> tuple[list[dict[str, Any]], bool]:
     """The events in the last `size` bytes of a log, and whether that is all of it."""
-    import jsonlines
-
     try:
         with log.open("rb") as file:
             start = max(0, file.seek(0, os.SEEK_END) - size)
@@ -81,9 +82,14 @@ def _events_at_end(log: Path, size: int) -> tuple[list[dict[str, Any]], bool]:
         return [], True
     if start:
         data = data.partition(b"\n")[2]
-    lines = data.decode("utf-8", "replace").splitlines()
+    return list(_parsed(data.decode("utf-8", "replace").splitlines())), not start
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    import jsonlines
+
     with jsonlines.Reader(lines) as reader:
-        return list(reader.iter(type=dict, skip_invalid=True, skip_empty=True)), not start
+        yield from reader.iter(type=dict, skip_invalid=True, skip_empty=True)
 
 
 def as_unicode(text: str) -> str:

@@ -78,7 +78,6 @@ class Plan:
         orphans: frozen days: input files of theirs were archived, they stay as they are.
         late: orphans for which there is new data all the same.
         left: days that are stale, or gone, but not chosen.
-        fresh: the number of days that are up to date.
         windows: the input files (name: hash) of each day to make.
     """
 
@@ -87,7 +86,6 @@ class Plan:
     orphans: tuple[str, ...]
     late: tuple[str, ...]
     left: tuple[str, ...]
-    fresh: int
     windows: dict[str, dict[str, str]]
 
     @property
@@ -130,7 +128,6 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
         orphans=tuple(frozen),
         late=tuple(late),
         left=tuple(sorted(day for day in [*reasons, *gone] if not choice.holds(day))),
-        fresh=len(windows.keys() - reasons.keys() - set(frozen)),
         windows=windows,
     )
 
@@ -145,7 +142,7 @@ def _frozen_plan(facts: Facts, recorded: dict[str, Made]) -> Plan:
     used = {item for made in recorded.values() for item in made.inputs.items()}
     late = () if facts.inputs.items() <= used else (WHOLE,)
     orphans = tuple(sorted(recorded))
-    return Plan(stale={}, gone=(), orphans=orphans, late=late, left=(), fresh=0, windows={WHOLE: facts.inputs})
+    return Plan(stale={}, gone=(), orphans=orphans, late=late, left=(), windows={WHOLE: facts.inputs})
 
 
 def split(days: list[str], jobs: int) -> list[list[str]]:

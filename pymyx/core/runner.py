@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
@@ -24,7 +23,7 @@ from pymyx.core.batch import Batch
 from pymyx.core.errors import Interrupted, PymyxError, UsageError
 from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
-from pymyx.core.logger import as_unicode, log_event
+from pymyx.core.logger import as_unicode, log_event, now
 from pymyx.core.manifest import Manifest, Success, manifest_path, write_manifest
 from pymyx.core.notes import late_data, so_far, tell_of_damage, tell_of_disk, tell_of_plan, tell_of_taken
 from pymyx.core.options import Options
@@ -231,9 +230,8 @@ def _remember_stats(target: Target, found: Survey) -> None:
 
 
 def _record_success(target: Target, duration_ms: int) -> None:
-    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     target.manifest.last_error = None
-    target.manifest.last_success = Success(ts=ts, duration_ms=duration_ms, versions=_versions())
+    target.manifest.last_success = Success(ts=now(), duration_ms=duration_ms, versions=_versions())
     write_manifest(target.folder, target.manifest)
 
 

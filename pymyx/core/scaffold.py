@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -97,8 +98,8 @@ def _lay_out(root: Path, *, sample: bool) -> None:
 
 def _data_folders(flows: Path) -> list[str]:
     """The folders that the carried flows name."""
-    texts = [path.read_text(encoding="utf-8") for path in flows.glob("*.json")]
-    return sorted({name for text in texts for name in re.findall(r'"(?:input|output)": "([^"]+)"', text)})
+    documents = [json.loads(path.read_text(encoding="utf-8")) for path in flows.glob("*.json")]
+    return sorted({step[end] for one in documents for step in one["steps"] for end in ("input", "output")})
 
 
 def new_treatment(project: Project, name: str) -> Path:

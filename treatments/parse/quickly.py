@@ -143,7 +143,7 @@ def _without_keys(lines, keys, delimiter):
     """The lines that have just these keys, in this order, without them."""
     codes, ends = lines.codes, lines.ends
     marks = np.flatnonzero(codes == delimiter[0])
-    counts = np.diff(np.searchsorted(marks, ends), prepend=0)
+    counts = _counts(marks, ends)
     alike = counts == len(keys)
     after = marks.reshape(-1, len(keys)) if alike.all() else marks[np.repeat(alike, counts)].reshape(-1, len(keys))
     good = np.ones(len(after), bool)
