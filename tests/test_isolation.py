@@ -555,3 +555,31 @@ def test_ignored_sigchld(project: SmallProject) -> None:
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert "ended before run() returned (exit code 3)" in done.stderr
+
+
+SAYS_DAYS = (
+    "import os\ndef run(input_dir, output_dir, params):\n"
+    "    print(os.environ.get('PYMYX_DAYS', 'unset'))\n"
+    "    for name in os.listdir(input_dir):\n        open(f'{output_dir}/{name[:-4]}.parquet', 'w').close()\n"
+)
+
+
+def test_pymyx_days_names_the_days_a_child_is_asked_for(
+    project: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not their neighbours; it is unset for a whole folder, whatever the runner's own environment says."""
+    monkeypatch.setenv("PYMYX_DAYS", "forged")
+    (project.input / "a.csv").unlink()
+    for number in (1, 2, 3):
+        (project.input / f"m_2026-01-0{number}.csv").write_text(f"{number}\n", encoding="utf-8")
+    of_csv = {"format": "csv", "description": "anything"}
+    project.treatment("says", SAYS_DAYS, days={"before": 1, "after": 0}, input=of_csv)
+    shown: list[str] = []
+    how = {"show": shown.append, "jobs": 1}
+    run_treatment("says", "data/in", "data/out", **how)
+    (project.input / "m_2026-01-03.csv").write_text("changed\n", encoding="utf-8")
+    run_treatment("says", "data/in", "data/out", **how)
+    project.treatment("says", SAYS_DAYS, input=of_csv)
+    run_treatment("says", "data/in", "data/whole", **how)
+    asked = "2026-01-03,2026-01-04\n"  # the last day looks back on one that has a file, so it may get one of its own
+    assert shown == [f"2026-01-01,2026-01-02,{asked}", asked, "unset\n"]

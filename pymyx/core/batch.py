@@ -88,7 +88,8 @@ class Batch:
         windows = self.plan.windows
         names = None if self.plan.whole else sorted({name for day in piece.days for name in windows[day]})
         timeout_s = self.options.timeout_of(self.step.treatment) - self._elapsed_s
-        order = order_for(self.project, self.step, stage, names, self.options, self.lock, timeout_s, self._share)
+        days = None if self.plan.whole else piece.days
+        order = order_for(self.project, self.step, stage, names, days, self.options, self.lock, timeout_s, self._share)
         self._at_work[children.start(order)] = (piece, stage, order, stack)
 
     def _take(self, child: Child, ending: Ending) -> None:
@@ -169,12 +170,13 @@ def order_for(
     step: CheckedStep,
     stage: Stage,
     names: list[str] | None,
+    days: list[str] | None,
     options: Options,
     lock: int,
     timeout_s: float,
     processors: int,
 ) -> Order:
-    """What a child is to do for a step: on a view of the input files `names`, or on the whole input folder."""
+    """What a child is to do for a step: `days` from a view of the input files `names`, or all of the input folder."""
     treatment, source = step.treatment, step.input_dir
     job = {
         "treatment_dir": str(project.treatments / treatment.name),
@@ -186,6 +188,7 @@ def order_for(
     }
     return Order(
         job,
+        days=days,
         scratch_dir=stage.scratch_dir,
         timeout_s=timeout_s,
         env=treatment.allow.env,

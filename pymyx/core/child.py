@@ -63,6 +63,7 @@ class Order:
 
     Attributes:
         job: see `shim/shim.py`.
+        days: those it is asked for, told as PYMYX_DAYS; None when it is asked for all that is in its input folder.
         scratch_dir: its working folder, HOME and TMPDIR.
         timeout_s: seconds it may take.
         env: names of the environment variables that it sees beside the few that all see.
@@ -73,6 +74,7 @@ class Order:
     """
 
     job: dict[str, Any]
+    days: list[str] | None
     scratch_dir: Path
     timeout_s: float
     env: list[str]
@@ -156,11 +158,17 @@ def _start(order: Order, stderr: IO[bytes], report: IO[bytes]) -> subprocess.Pop
 
 
 def _environment(order: Order) -> dict[str, str]:
-    """The few variables a treatment sees; its HOME and TMPDIR are its own, and gone when it ends."""
+    """The few variables a treatment sees; its HOME and TMPDIR are its own, and gone when it ends.
+
+    PYMYX_DAYS names the days it is asked for, `2026-01-19,2026-01-20`: among their neighbours in its input folder
+    it may leave those out. It is not set when it is asked for all.
+    """
     passed = {name: text for name, text in os.environ.items() if name in PASSED or name.startswith("LC_")}
     granted = {name: os.environ[name] for name in order.env if name in os.environ}
     share = {"OMP_NUM_THREADS": str(order.processors)}
-    return {**share, **passed, **granted, "HOME": str(order.scratch_dir), "TMPDIR": str(order.scratch_dir)}
+    own = {"HOME": str(order.scratch_dir), "TMPDIR": str(order.scratch_dir)}
+    days = {} if order.days is None else {"PYMYX_DAYS": ",".join(order.days)}
+    return {**share, **passed, **granted, **own, **days}
 
 
 def _sites() -> list[str]:

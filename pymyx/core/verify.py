@@ -35,7 +35,7 @@ def verify(project: Project, step: CheckedStep, target: Target, plan: Plan, opti
         return
     with signals_held(), staged(target.folder, target.shown) as stage:
         timeout_s = options.timeout_of(step.treatment)
-        order = order_for(project, step, stage, None, options, lock, timeout_s, options.processors)
+        order = order_for(project, step, stage, None, None, options, lock, timeout_s, options.processors)
         with Children() as children:
             children.start(order)
             _, ending = children.wait()
