@@ -95,6 +95,8 @@ def listing_text(listing: dict[str, Any]) -> str:
 
 def description_text(one: dict[str, Any]) -> str:
     """A contract as a person reads it."""
+    from pymyx.core.models import LONGEST_S
+
     lines = [
         f"{one['kind']} {one['name']} {one['version']}{' (a stub)' if one.get('stub') else ''}",
         one["description"],
@@ -106,7 +108,8 @@ def description_text(one: dict[str, Any]) -> str:
     lines += [f"{end}: {one[end]['format']}; {one[end]['description']}" for end in ("input", "output")]
     lines.append(f"days: {_days_text(one['days'])}")
     limits = one["limits"]
-    lines.append(f"limits: {limits['timeout_s'] or 21600:g} s, memory {limits['memory_mb'] or 'not limited'}")
+    memory = f"{limits['memory_mb']} MB" if limits["memory_mb"] else "not limited"
+    lines.append(f"limits: {limits['timeout_s'] or LONGEST_S:g} s for all days that one child is given, memory {memory}")
     allowed = [f"{name} {what}" if what is not True else name for name, what in one["allow"].items() if what]
     lines.append(f"allow: {', '.join(allowed) or 'nothing beyond its folders'}")
     lines.append("params:" if one["params"] else "params: none")
@@ -115,6 +118,8 @@ def description_text(one: dict[str, Any]) -> str:
         lines.append(f"  {name} ({param['type']}{default})")
         if param.get("description"):
             lines.append(f"    {param['description']}")
+        if param.get("choices"):
+            lines.append(f"    one of: {', '.join(one if isinstance(one, str) else _short(one) for one in param['choices'])}")
     return "\n".join(lines)
 
 

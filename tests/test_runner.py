@@ -204,14 +204,44 @@ def test_floats(project: SmallProject) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [{1: "x"}, {"a": (1, 2)}, {"a": float("nan")}, {"a": [Path("x")]}, {"a": {"b": {1, 2}}}]
+    ("value", "what"),
+    [
+        ({1: "x"}, '`x` of treatment `say` is {"1": "x"} (object)'),
+        ({"a": (1, 2)}, "`x.a` of treatment `say` is [1, 2] (Python's tuple)"),
+        ({"a": float("nan")}, "`x.a` of treatment `say` is NaN (float)"),
+        ({"a": [Path("x")]}, "`x.a[0]` of treatment `say` is PosixPath('x') (Python's PosixPath)"),
+        ({"a": {"b c": {1, 2}}}, '`x.a["b c"]` of treatment `say` is {1, 2} (Python\'s set)'),
+    ],
 )
-def test_params_that_json_has_not(project: SmallProject, value: dict[object, object]) -> None:
-    """What JSON cannot say is refused before the start, however deep it lies."""
+def test_params_that_json_has_not(project: SmallProject, value: dict[object, object], what: str) -> None:
+    """What JSON cannot say is refused before the start, however deep it lies, by its key."""
     project.treatment("say", SAY, params={"x": {"type": "object"}})
-    with pytest.raises(ContractError):
+    with pytest.raises(ContractError) as caught:
         run_treatment("say", "data/in", "data/out", {"x": value})
+    assert str(caught.value) == (
+        f"param {what}\n  at params\n  accepted: what JSON has: text keys, finite numbers, no type of Python's own"
+    )
     assert project.events == []
+
+
+def test_choices_of_a_param(project: SmallProject) -> None:
+    """A value that a param does not offer is told with those that it does, a part of an object by its key."""
+    one = {"type": "string", "default": "mean", "choices": ["mean", "median"]}
+    each = {"type": "object", "default": {}, "choices": ["integer", "float", 1]}
+    project.treatment("say", SAY, params={"one": one, "each": each})
+    given = {"one": "median", "each": {"a": "float", "b": ["integer", 1]}}
+    run_treatment("say", "data/in", "data/out", given)
+    assert facts(project)["params"] == given
+    done = project.run("say", "--params", '{"one": "medain", "each": {"a": "flaot", "b": [1, true]}}')
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        'error: param `one` of treatment `say` is "medain" (string)\n  at params\n  accepted: mean, median\n'
+        "hint: did you mean `median`?\n"
+        'error: param `each.a` of treatment `say` is "flaot" (string)\n  at params\n  accepted: integer, float, 1\n'
+        "hint: did you mean `float`?\n"
+        "error: param `each.b[1]` of treatment `say` is true (boolean)\n  at params\n  accepted: integer, float, 1\n",
+    )
 
 
 def test_large_params(project: SmallProject) -> None:

@@ -76,7 +76,7 @@ BAD_TREATMENTS: dict[str, tuple[Change, str, bool]] = {
     ),
     "unknown key of a param": (
         param(type="integer", defualt=3),
-        f"unknown key `defualt`\n  at {JSON}, params.window\n  accepted: default, description, type\n"
+        f"unknown key `defualt`\n  at {JSON}, params.window\n  accepted: choices, default, description, type\n"
         "hint: did you mean `default`?",
         True,
     ),
@@ -117,9 +117,10 @@ BAD_TREATMENTS: dict[str, tuple[Change, str, bool]] = {
         "hint: did you mean `parquet`?",
         True,
     ),
-    "csv output": (
-        set_to("csv", "output", "format"),
-        f'`output.format` is "csv" (string)\n  at {JSON}, output.format\n  accepted: parquet',
+    "unknown output": (
+        set_to("pgn", "output", "format"),
+        f'`output.format` is "pgn" (string)\n  at {JSON}, output.format\n  accepted: parquet, csv, png, svg, html\n'
+        "hint: did you mean `png`?",
         True,
     ),
     "input as text": (
@@ -183,8 +184,38 @@ BAD_TREATMENTS: dict[str, tuple[Change, str, bool]] = {
     ),
     "negative days": (
         set_to({"before": -1, "after": 0}, "days"),
-        f"`days.before` is -1 (integer)\n  at {JSON}, days.before\n  accepted: integer of at least 0: a number of days",
+        f"`days.before` is -1 (integer)\n  at {JSON}, days.before\n  accepted: integer of at least 0 and at most 366: a number of days",
         True,
+    ),
+    "days before of more than a year": (
+        set_to({"before": 1_000_000_000, "after": 0}, "days"),
+        f"`days.before` is 1000000000 (integer)\n  at {JSON}, days.before\n"
+        "  accepted: integer of at least 0 and at most 366: a number of days",
+        True,
+    ),
+    "no choice": (
+        param(type="string", choices=[]),
+        f"`params.window.choices` is [] (array)\n  at {JSON}, params.window.choices\n"
+        "  accepted: array not empty: the values it accepts; for an array or object, those that may stand in it",
+        True,
+    ),
+    "choices of another type": (
+        param(type="integer", choices=[1, "2"]),
+        f'choice 2 of param `window` is "2" (string)\n  at {JSON}, params.window.choices[1]\n  accepted: integer\n'
+        "hint: write it without quotes",
+        True,
+    ),
+    "default that is no choice": (
+        param(type="string", default="medain", choices=["mean", "median"]),
+        f'the default of param `window` is "medain" (string)\n  at {JSON}, params.window.default\n'
+        "  accepted: mean, median\nhint: did you mean `median`?",
+        False,
+    ),
+    "default with a part that is no choice": (
+        param(type="object", default={"a": "mean", "b": ["mena"]}, choices=["mean", "median"]),
+        f'the default of param `window.b[0]` is "mena" (string)\n  at {JSON}, params.window.default\n'
+        "  accepted: mean, median\nhint: did you mean `mean`?",
+        False,
     ),
     "too little memory": (
         set_to({"memory_mb": 256}, "limits"),
@@ -195,7 +226,8 @@ BAD_TREATMENTS: dict[str, tuple[Change, str, bool]] = {
     "no time": (
         set_to({"timeout_s": 0}, "limits"),
         f"`limits.timeout_s` is 0 (integer)\n  at {JSON}, limits.timeout_s\n"
-        "  accepted: number of more than 0: seconds of wall time, 21600 when not said",
+        "  accepted: number of more than 0: seconds of wall time that one child may take for all days it is given; 21600 "
+        "(6 h) when not said",
         True,
     ),
     "unknown permission": (
@@ -220,7 +252,7 @@ BAD_FLOWS: dict[str, tuple[Change, str, bool]] = {
     ),
     "unknown param": (
         set_to({"widnow": 3}, "steps", 0, "params"),
-        f"treatment `double` has no parameter `widnow`\n  at {FLOW_JSON}, steps[0].params\n  accepted: window\n"
+        f"treatment `double` has no parameter `widnow`\n  at {FLOW_JSON}, steps[0].params\n  accepted: how, window\n"
         "hint: did you mean `window`?",
         False,
     ),
@@ -228,6 +260,12 @@ BAD_FLOWS: dict[str, tuple[Change, str, bool]] = {
         set_to({"window": "3"}, "steps", 0, "params"),
         f'param `window` of treatment `double` is "3" (string)\n  at {FLOW_JSON}, steps[0].params\n'
         "  accepted: integer: rows\nhint: write it without quotes",
+        False,
+    ),
+    "param that is no choice": (
+        set_to({"how": "medain"}, "steps", 0, "params"),
+        f'param `how` of treatment `double` is "medain" (string)\n  at {FLOW_JSON}, steps[0].params\n'
+        "  accepted: mean, median\nhint: did you mean `median`?",
         False,
     ),
     "unknown key of a step": (
@@ -337,7 +375,9 @@ BAD_CODE = {
 @pytest.fixture
 def good(project: SmallProject) -> SmallProject:
     """A project with no fault: a treatment with a param, one that reads CSV, and a flow."""
-    project.treatment("double", params={"window": {"type": "integer", "default": 5, "description": "rows"}})
+    window = {"type": "integer", "default": 5, "description": "rows"}
+    how = {"type": "string", "default": "mean", "choices": ["mean", "median"]}
+    project.treatment("double", params={"window": window, "how": how})
     project.treatment("table", input={"format": "csv", "description": "rows"})
     project.flow(STEP)
     assert check()[1] == []
@@ -461,7 +501,13 @@ def test_schemas_of_the_project_are_used(good: SmallProject) -> None:
         param(type="float", default=3),
         param(type="array", default=[{"deep": [None, 1.5, "x"]}]),
         param(type="string"),
+        param(type="string", choices=["mean", "median"], default="mean"),
+        param(type="float", choices=[1, 2.5], default=1.0),
+        param(type="object", choices=["integer", "float"], default={"a": "float"}),
+        param(type="array", choices=[1, 2, None], default=[1, [2, None]]),
+        *(set_to(one, "output", "format") for one in ("csv", "png", "svg", "html")),
         set_to({"before": 1, "after": 0}, "days"),
+        set_to({"before": 366, "after": 366}, "days"),
         set_to({"timeout_s": 0.5, "memory_mb": 512}, "limits"),
         set_to({"network": True, "read": ["calibration"], "env": ["TOKEN"], "shared_memory": False}, "allow"),
     ],

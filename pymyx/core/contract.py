@@ -128,19 +128,29 @@ def wrong_type(value: object, declared: str) -> bool:
     """Whether `value` is not of the `declared` param type.
 
     A boolean is no integer; an integer is accepted for a float; a float must be finite, and an
-    integer given for one must fit it; inside an object or array only what JSON has is accepted.
+    integer given for one must fit it. What stands inside an object or array is not looked at.
     """
     if declared == "float" and type(value) is int:
         return abs(value) > sys.float_info.max
-    return type_name(value) != declared or not _is_json(value)
+    return type_name(value) != declared or (declared == "float" and next(odd_parts(value), None) is not None)
 
 
-def _is_json(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(type(key) is str and _is_json(part) for key, part in value.items())
-    if isinstance(value, list):
-        return all(map(_is_json, value))
-    return type(value) in (str, int, bool, type(None)) or (type(value) is float and math.isfinite(value))
+def odd_parts(value: Any) -> Iterator[tuple[Loc, Any]]:
+    """The parts of a value that JSON has not: NaN, keys that are no text, types of Python's own."""
+    for loc, part in _walk(value):
+        if isinstance(part, dict):
+            odd = any(type(key) is not str for key in part)
+        elif type(part) is float:
+            odd = not math.isfinite(part)
+        else:
+            odd = type(part) not in (str, int, bool, list, type(None))
+        if odd:
+            yield loc, part
+
+
+def plain_parts(value: Any) -> Iterator[tuple[Loc, Any]]:
+    """The parts of a value that are no object and no array."""
+    return ((loc, part) for loc, part in _walk(value) if not isinstance(part, (dict, list)))
 
 
 def _faults(error: ValidationError, value: Any, shown: str, schema: dict[str, Any]) -> list[Fault]:
@@ -199,4 +209,6 @@ def _accepted(node: dict[str, Any]) -> str:
         "minLength": "not empty",
     }
     limits = [words.format(node[key]) for key, words in bounds.items() if key in node]
+    if "maximum" in node:
+        limits.append(f"and at most {node['maximum']}")
     return f"{' '.join([node['type'], *limits])}: {node['description']}"

@@ -18,6 +18,10 @@ PARAM_TYPES = {
     "array": "array",
 }
 
+MOST_DAYS = 366  # that one output day may look back, or ahead: a year
+LONGEST_S = 21_600  # seconds that a child may take, where nothing is said
+LEAST_MB = 512  # megabytes: below, pyarrow hangs when it is imported
+
 # https://semver.org, its own regular expression, with [0-9] for \d
 SEMVER = (
     r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
@@ -65,7 +69,10 @@ class Input(Contract):
 class Output(Contract):
     """What a treatment writes."""
 
-    format: Annotated[Literal["parquet"], Field(description="the format of the files it writes")]
+    format: Annotated[
+        Literal["parquet", "csv", "png", "svg", "html"],
+        Field(description="the format of the files it writes; a next step reads csv or parquet"),
+    ]
     description: Text
 
 
@@ -75,10 +82,15 @@ def _default_of_its_type(schema: dict[str, Any]) -> None:
     schema["allOf"] = [
         {
             "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": {"properties": {"default": {"type": json_type}}},
+            "then": {"properties": {"default": {"type": json_type}, **_choices_of(json_type)}},
         }
         for name, json_type in PARAM_TYPES.items()
     ]
+
+
+def _choices_of(json_type: str) -> dict[str, Any]:
+    """A choice is a value of its param's own type; what may stand in an object or array may be of any."""
+    return {} if json_type in ("object", "array") else {"choices": {"items": {"type": json_type}}}
 
 
 class Param(Contract):
@@ -93,6 +105,13 @@ class Param(Contract):
         None
     )
     description: Annotated[str, Field(description="what the param does, with its unit")] = ""
+    choices: Annotated[
+        list[Any] | None,
+        Field(
+            min_length=1,
+            description="the values it accepts; for an array or object, those that may stand in it",
+        ),
+    ] = None
 
     @property
     def required(self) -> bool:
@@ -103,15 +122,24 @@ class Param(Contract):
 class Days(Contract):
     """How many days before and after its own one output day looks at."""
 
-    before: Annotated[int, Field(ge=0, description="a number of days")]
-    after: Annotated[int, Field(ge=0, description="a number of days")]
+    before: Annotated[int, Field(ge=0, le=MOST_DAYS, description="a number of days")]
+    after: Annotated[int, Field(ge=0, le=MOST_DAYS, description="a number of days")]
 
 
 class Limits(Contract):
     """What one child may use."""
 
-    timeout_s: Annotated[float | None, Field(gt=0, description="seconds of wall time, 21600 when not said")] = None
-    memory_mb: Annotated[int | None, Field(ge=512, description="megabytes of data; pyarrow hangs below 512")] = None
+    timeout_s: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            description="seconds of wall time that one child may take for all days it is given; "
+            f"{LONGEST_S} ({LONGEST_S // 3600} h) when not said",
+        ),
+    ] = None
+    memory_mb: Annotated[
+        int | None, Field(ge=LEAST_MB, description=f"megabytes of data; pyarrow hangs below {LEAST_MB}")
+    ] = None
 
 
 class Allow(Contract):

@@ -10,12 +10,10 @@ from typing import Literal
 
 from pymyx.core.confinement import Confine, shortfall
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.models import Treatment
+from pymyx.core.models import LEAST_MB, LONGEST_S, Treatment
 from pymyx.core.plan import Choice
 from pymyx.core.relay import Show
 
-LONGEST_S = 21_600.0  # seconds that a treatment may take, where nothing is said
-LEAST_MB = 512  # megabytes: below, pyarrow hangs when it is imported
 Progress = Callable[[str, int, int, float], None]
 
 _SAID: set[str] = set()  # what this process has told about its system, once
@@ -109,7 +107,7 @@ class Options:
     def timeout_of(self, treatment: Treatment) -> float:
         """Seconds that a treatment may take."""
         limits = (treatment.limits.timeout_s, self.timeout_s)
-        return min((one for one in limits if one is not None), default=LONGEST_S)
+        return min((one for one in limits if one is not None), default=float(LONGEST_S))
 
     def memory_of(self, treatment: Treatment) -> int | None:
         """Megabytes that one of its processes may use, or None."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
-from pymyx.core.contract import found, place, read_contract, wrong_type
+from pymyx.core.contract import found, json_path, odd_parts, place, plain_parts, read_contract, wrong_type
 from pymyx.core.errors import ContractError, Fault, did_you_mean, listed
 from pymyx.core.models import Param, Treatment
 from pymyx.core.project import Project
 from pymyx.core.source import check_source
+
+JSON_ONLY = "accepted: what JSON has: text keys, finite numbers, no type of Python's own"
 
 
 def treatment_names(project: Project) -> list[str]:
@@ -69,11 +72,23 @@ def name_faults(name: str, expected: str, of: str, shown: str) -> list[Fault]:
 
 
 def _default_faults(treatment: Treatment, shown: str) -> list[Fault]:
-    return [
-        _type_fault(f"the default of param `{name}`", param, param.default, place(shown, ("params", name, "default")))
-        for name, param in treatment.params.items()
-        if not param.required and wrong_type(param.default, param.type)
-    ]
+    faults = []
+    for name, param in treatment.params.items():
+        if not param.required:
+            where = place(shown, ("params", name, "default"))
+            faults += _value_faults("the default of param `{}`", name, param, param.default, where)
+        if param.type not in ("object", "array"):
+            faults += [
+                _type_fault(
+                    f"choice {number + 1} of param `{name}`",
+                    param,
+                    value,
+                    place(shown, ("params", name, "choices", number)),
+                )
+                for number, value in enumerate(param.choices or ())
+                if wrong_type(value, param.type)
+            ]
+    return faults
 
 
 def _param_faults(treatment: Treatment, given: dict[str, Any], where: str) -> list[Fault]:
@@ -88,11 +103,10 @@ def _param_faults(treatment: Treatment, given: dict[str, Any], where: str) -> li
         for name in given
         if name not in declared
     ]
-    faults += [
-        _type_fault(f"param `{name}` of treatment `{treatment.name}`", declared[name], value, where)
-        for name, value in given.items()
-        if name in declared and wrong_type(value, declared[name].type)
-    ]
+    subject = f"param `{{}}` of treatment `{treatment.name}`"
+    for name, value in given.items():
+        if name in declared:
+            faults += _value_faults(subject, name, declared[name], value, where)
     return faults + [
         Fault(
             f"param `{name}` of treatment `{treatment.name}` is missing: it has no default",
@@ -103,6 +117,37 @@ def _param_faults(treatment: Treatment, given: dict[str, Any], where: str) -> li
         for name, param in declared.items()
         if param.required and name not in given
     ]
+
+
+def _value_faults(subject: str, name: str, param: Param, value: Any, where: str) -> list[Fault]:
+    """What is wrong with a value of a param, or with the parts of it; `{}` in `subject` stands for the part's path."""
+    if wrong_type(value, param.type):
+        return [_type_fault(subject.format(name), param, value, where)]
+    odd = [(loc, part, (JSON_ONLY,), "") for loc, part in odd_parts(value)]
+    if not odd and param.choices:
+        accepted = (f"accepted: {', '.join(map(_plainly, param.choices))}",)
+        odd = [
+            (loc, part, accepted, _near(part, param.choices))
+            for loc, part in plain_parts(value)
+            if not any(_equal(part, choice) for choice in param.choices)
+        ]
+    return [
+        Fault(f"{subject.format(json_path((name, *loc)))} is {found(part)}", where, accepted, hint=hint)
+        for loc, part, accepted, hint in odd
+    ]
+
+
+def _equal(value: object, choice: object) -> bool:
+    """Whether two JSON values are one: `true` is not 1."""
+    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
+
+
+def _plainly(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _near(value: object, choices: list[Any]) -> str:
+    return did_you_mean(value, [one for one in choices if isinstance(one, str)]) if isinstance(value, str) else ""
 
 
 def _type_fault(subject: str, param: Param, value: object, where: str) -> Fault:
