@@ -155,11 +155,19 @@ def test_list_and_describe(pymyx: Pymyx, station: Path) -> None:
         "treatment parse ",
         "days: each is made from 1 day before it to 1 day after it",
         '  tz (string = "UTC")',
-        "limits: 21600 s, memory not limited",
+        "limits: 21600 s for all days that one child is given, memory not limited",
         "allow: nothing beyond its folders",
     ):
         assert text in told
     assert pymyx("describe", "clean").stdout.startswith("treatment clean 0.1.0 (a stub)\n")
+    contract = station / "treatments" / "clean" / "treatment.json"
+    document = json.loads(contract.read_text(encoding="utf-8"))
+    document |= {"limits": {"memory_mb": 1024}}
+    document["params"] |= {"how": {"type": "string", "default": "mean", "choices": ["mean", "median"]}}
+    contract.write_text(json.dumps(document), encoding="utf-8")
+    told = pymyx("describe", "clean").stdout
+    assert "limits: 21600 s for all days that one child is given, memory 1024 MB\n" in told
+    assert told.endswith('  how (string = "mean")\n    one of: mean, median\n')
     one = json.loads(pymyx("describe", "parse", "--json").stdout)
     assert (one["kind"], one["days"], one["params"]["tz"]["default"]) == ("treatment", {"before": 1, "after": 1}, "UTC")
     assert "1. parse: 00_raw -> 10_parsed\n" in pymyx("describe", "valvometry_daily").stdout
