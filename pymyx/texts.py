@@ -37,22 +37,27 @@ def plan_text(planned: Planned) -> str:
     step = f"{planned.treatment}: {planned.input_dir} -> {planned.output_dir}"
     if planned.plan is None:
         return f"{step}  {MAY_CHANGE}"
-    lines = [f"{step}  {_to_make(planned.plan, may_change=planned.may_change)}", *_days(planned.plan.reasons)]
+    lines = [f"{step}  {_to_make(planned.plan, may_change=planned.may_change)}", *_days(_counted_reasons(planned.plan))]
     if planned.plan.left:
-        lines.append(f"  stale, but not chosen: {counted(len(planned.plan.left), 'day')}")
+        lines.append(f"  stale, but not chosen: {counted(len(planned.plan.counted(planned.plan.left)), 'day')}")
     return "\n".join(lines)
 
 
 def _to_make(plan: Plan, *, may_change: bool) -> str:
     if plan.idle:
         return MAY_CHANGE if may_change else _idle(plan)
-    number = counted(len(plan.stale) + len(plan.gone), "day")
+    number = counted(len(plan.counted([*plan.stale, *plan.gone])), "day")
     head = "to make, over the whole folder" if plan.whole else f"{number} to make"
     return f"{head}; more {MAY_CHANGE}" if may_change else head
 
 
 def _idle(plan: Plan) -> str:
-    return f"nothing to make of the days chosen; stale: {counted(len(plan.left), 'day')}" if plan.left else "up to date"
+    left = len(plan.counted(plan.left))
+    return f"nothing to make of the days chosen; stale: {counted(left, 'day')}" if plan.left else "up to date"
+
+
+def _counted_reasons(plan: Plan) -> dict[str, Any]:
+    return {day: plan.reasons[day] for day in plan.counted(plan.reasons)}
 
 
 def _days(reasons: dict[str, Any]) -> Iterable[str]:
@@ -109,7 +114,9 @@ def description_text(one: dict[str, Any]) -> str:
     lines.append(f"days: {_days_text(one['days'])}")
     limits = one["limits"]
     memory = f"{limits['memory_mb']} MB" if limits["memory_mb"] else "not limited"
-    lines.append(f"limits: {limits['timeout_s'] or LONGEST_S:g} s for all days that one child is given, memory {memory}")
+    lines.append(
+        f"limits: {limits['timeout_s'] or LONGEST_S:g} s for all days that one child is given, memory {memory}"
+    )
     allowed = [f"{name} {what}" if what is not True else name for name, what in one["allow"].items() if what]
     lines.append(f"allow: {', '.join(allowed) or 'nothing beyond its folders'}")
     lines.append("params:" if one["params"] else "params: none")
@@ -119,7 +126,9 @@ def description_text(one: dict[str, Any]) -> str:
         if param.get("description"):
             lines.append(f"    {param['description']}")
         if param.get("choices"):
-            lines.append(f"    one of: {', '.join(one if isinstance(one, str) else _short(one) for one in param['choices'])}")
+            lines.append(
+                f"    one of: {', '.join(one if isinstance(one, str) else _short(one) for one in param['choices'])}"
+            )
     return "\n".join(lines)
 
 

@@ -20,7 +20,7 @@ ROWS = [
     {"contract", "logger", "relay", "source", "stage"},
     {"treatments", "confinement", "child", "lock", "manifest"},
     {"validator", "isolation", "folder"},
-    {"verdict", "plan", "publish"},
+    {"verdict", "plan", "publish", "warned"},
     {"options", "survey"},
     {"batch", "notes"},
     {"verify"},

@@ -78,7 +78,7 @@ def test_a_first_walk(pymyx: Pymyx, station: Path) -> None:
         "valvometry_daily: not up to date",
         "1/5 parse -> data/10_parsed: stale",
         "  0 days, 0 files; never made",
-        "  2026-01-19 to 2026-01-22 (4 days)  new",
+        "  2026-01-20 to 2026-01-21 (2 days)  new",
     ]
     done = pymyx("flow", "valvometry_daily")
     assert (done.returncode, done.stderr) == (0, "")

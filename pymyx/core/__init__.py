@@ -7,6 +7,6 @@
 
 Imports point one way, and a test holds them to it: errors <- project <- models <- contract, logger, relay,
 source, stage <- treatments, confinement, child, lock, manifest <- validator, isolation, folder <- verdict, plan,
-publish <- options, survey <- batch, notes <- verify <- runner <- flow <- cli. What runs inside the child is in shim/,
+publish, warned <- options, survey <- batch, notes <- verify <- runner <- flow <- cli. What runs inside the child is in shim/,
 which imports nothing of PyMyx.
 """

@@ -1,8 +1,9 @@
 """Makes the stale days of one step: chunk by chunk, children side by side, good days told from bad ones.
 
 A chunk that fails is halved, and its halves are run after all other chunks, until each bad day is alone; the good
-ones are published. A load error, and time that is up, are not tried again, and three equal errors end it all: a
-typo must not start a child for each day of a year.
+ones are published. A chunk whose time is up is run day by day, once: each day then has the time of a child. A load
+error, a single day whose time is up, and three equal errors end it all: a typo must not start a child for each day
+of a year.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pymyx.core.child import Child, Ending, Order
 from pymyx.core.confinement import rules
@@ -25,8 +26,10 @@ from pymyx.core.publish import Published, Target, publish
 from pymyx.core.stage import Stage, show_only, staged
 from pymyx.core.validator import CheckedStep
 from pymyx.core.verdict import failed
+from pymyx.core.warned import Warned
 
 MOST_EQUAL = 3  # errors, then no more is tried
+MOST_SHOWN = 5  # errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,10 @@ class Batch:
         self._share = max(1, self.options.processors // min(self.options.children, len(pieces)))
         self._queue = deque(Piece(days) for days in pieces)
         self._at_work: dict[Child, tuple[Piece, Stage, Order, ExitStack]] = {}
+        self._slow: set[Piece] = set()  # of more days than there was time for
+        self._warned = Warned(self.options.show)
         with ExitStack() as self._stages, Children(self._tell_progress, self.options.tick_s) as children:
+            self._stages.callback(self._warned.tell)
             while self._queue or len(children):
                 while self._queue and len(children) < self.options.children:
                     self._start(children, self._queue.popleft())
@@ -87,9 +93,11 @@ class Batch:
         self._stages.push(stack)
         windows = self.plan.windows
         names = None if self.plan.whole else sorted({name for day in piece.days for name in windows[day]})
-        timeout_s = self.options.timeout_of(self.step.treatment) - self._elapsed_s
+        timeout_s = self.options.timeout_of(self.step.treatment)
         days = None if self.plan.whole else piece.days
         order = order_for(self.project, self.step, stage, names, days, self.options, self.lock, timeout_s, self._share)
+        if len(self.plan.stale) > 1:
+            order = replace(order, show=self._warned.show)
         self._at_work[children.start(order)] = (piece, stage, order, stack)
 
     def _take(self, child: Child, ending: Ending) -> None:
@@ -100,15 +108,14 @@ class Batch:
             if ending.succeeded:
                 self._publish(piece, stage)
             else:
-                self._note_failure(piece, order, ending)
+                self._note_failure(piece, order, ending, round((time.monotonic() - child.started) * 1000))
         self._tell_progress()
 
-    def _note_failure(self, piece: Piece, order: Order, ending: Ending) -> None:
+    def _note_failure(self, piece: Piece, order: Order, ending: Ending, duration_ms: int) -> None:
         unchanged = f"nothing was published; `{self.target.shown}` is unchanged"
-        if not self.plan.whole:
-            unchanged = f"as before in `{self.target.shown}`: {in_words(piece.days)}"
-        elapsed_ms = round(self._elapsed_s * 1000)
-        self.failures[piece] = failed(self.project, self.step, order.job, ending, unchanged, elapsed_ms)
+        if not self.plan.whole:  # of several days, that is told of all at the end
+            unchanged = "" if len(self.plan.stale) > 1 else "; ".join(self._left_as_it_was(piece.days))
+        self.failures[piece] = failed(self.project, self.step, order.job, ending, unchanged, duration_ms)
         self._try_again(piece, ending)
 
     def _publish(self, piece: Piece, stage: Stage) -> None:
@@ -125,44 +132,79 @@ class Batch:
 
     def _try_again(self, piece: Piece, ending: Ending) -> None:
         unloaded = isinstance(ending.outcome, Failure) and ending.outcome.phase != "run"
-        if unloaded or self._is_hopeless():
+        timed_out, alone = ending.stopped == "timeout", len(piece.days) == 1
+        if timed_out and not alone:
+            self._slow.add(piece)
+        if unloaded or (timed_out and alone) or self._is_hopeless():
             self._queue.clear()
-        elif len(piece.days) > 1 and not ending.stopped:
+        elif timed_out:
+            single = [Piece([day], piece) for day in piece.days]
+            if len(self._slow) >= MOST_EQUAL and not self.days:  # no other chunk will do better
+                self._queue.extendleft(reversed(single))
+            else:
+                self._queue.extend(single)
+        elif not alone and not ending.stopped:
             middle = len(piece.days) // 2
             self._queue += [Piece(piece.days[:middle], piece), Piece(piece.days[middle:], piece)]
 
     def _is_hopeless(self) -> bool:
         """Whether the same error came from three single days; or from any three pieces, while no day was made."""
-        alike = Counter(_kind(error) for piece, error in self.failures.items() if len(piece.days) == 1 or not self.days)
+        alike = Counter(
+            self._kind(error)
+            for piece, error in self.failures.items()
+            if piece not in self._slow and (len(piece.days) == 1 or not self.days)
+        )
         return any(times >= MOST_EQUAL for times in alike.values())
+
+    def _kind(self, error: TreatmentError) -> tuple[object, ...]:
+        """What makes two errors equal; while no day was made, not what they say, as that may name a file or day."""
+        outcome = error.outcome or {}
+        keys = ("type", "message", "file", "line") if self.days else ("type", "file", "line")
+        return (*map(outcome.get, keys), error.signal, error.returncode)
 
     def _failure(self) -> TreatmentError:
         """The error of the whole execution: each kind of error once, and which days it was."""
-        first, *_ = self.failures.values()
+        kinds: dict[tuple[object, ...], TreatmentError] = {}
+        for piece in sorted(self.failures, key=lambda piece: piece.days):
+            kinds.setdefault(self._kind(self.failures[piece]), self.failures[piece])
+        first, *_ = shown = list(kinds.values())[:MOST_SHOWN]
         if self.plan.whole:
             return first
-        kinds = {_kind(error): error for error in reversed(self.failures.values())}
-        bad = sorted(day for piece in self.failures for day in piece.days)
         stale = list(self.plan.stale)
+        bad = sorted(day for piece in self.failures for day in piece.days)
         untried = [day for day in stale if day not in bad and day not in self.days]
-        made = (
-            f"{in_words(sorted(self.days))} {'was' if len(self.days) == 1 else 'were'} published" if self.days else ""
-        )
-        stopped = f"{in_words(untried)} {'was' if len(untried) == 1 else 'were'} not tried" if untried else ""
-        summary = Fault(
-            f"treatment `{self.step.treatment.name}` failed for {len(bad)} of {len(stale)} days: {in_words(bad)}",
-            notes=tuple(filter(None, (made, stopped))),
-        )
-        faults = [fault for error in reversed(kinds.values()) for fault in error.faults]
-        first.faults = (*faults, *([summary] if len(stale) > 1 else []))
+        counted = self.plan.counted
+        named = counted(bad)
+        notes = [
+            _were(counted(sorted(self.days)), "published"),
+            _were(counted(untried), "not tried"),
+            *self._left_as_it_was(sorted([*bad, *untried])),
+        ]
+        if len(kinds) > len(shown):
+            notes.append(f"{len(kinds) - len(shown)} more errors, each another one, are not shown")
+        what = f"treatment `{self.step.treatment.name}` failed for {len(named)} of {len(counted(stale))} days"
+        summary = Fault(f"{what}: {in_words(named)}", notes=tuple(filter(None, notes)))
+        first.faults = (*(fault for error in shown for fault in error.faults), *([summary] if len(stale) > 1 else []))
         return first
+
+    def _left_as_it_was(self, days: list[str]) -> list[str]:
+        """What is so of days that were not made: some have published files, of others there is nothing."""
+        known = self.target.manifest.days
+        kept = [day for day in days if day in known and known[day].outputs]
+        others = [day for day in self.plan.counted(days) if day not in kept]
+        return [
+            *([f"unchanged in `{self.target.shown}`: {in_words(kept)}"] if kept else []),
+            *([f"nothing was published for {in_words(others)}"] if others else []),
+        ]
 
     @property
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._started
 
     def _tell_progress(self) -> None:
-        self.options.progress(self.step.treatment.name, len(self.days), len(self.plan.stale), self._elapsed_s)
+        counted = self.plan.counted
+        made, days = len(counted(self.days)), len(counted(self.plan.stale))
+        self.options.progress(self.step.treatment.name, made, days, self._elapsed_s)
 
 
 def order_for(
@@ -199,7 +241,5 @@ def order_for(
     )
 
 
-def _kind(error: TreatmentError) -> tuple[object, ...]:
-    """What makes two errors equal."""
-    outcome = error.outcome or {}
-    return (*(outcome.get(key) for key in ("type", "message", "file", "line")), error.signal, error.returncode)
+def _were(days: list[str], what: str) -> str:
+    return f"{in_words(days)} {'was' if len(days) == 1 else 'were'} {what}" if days else ""

@@ -94,7 +94,8 @@ class Child:
     def __init__(self, order: Order) -> None:
         self.stopped = ""
         self._order = order
-        self._deadline = time.monotonic() + order.timeout_s
+        self.started = time.monotonic()
+        self._deadline = self.started + order.timeout_s
         with ExitStack() as files:
             self._stderr = files.enter_context(_nameless_file())
             self._report = files.enter_context(_nameless_file())

@@ -35,7 +35,7 @@ class Fault:
         if self.where:
             lines.append(f"  at {self.where}")
         lines += [f"  {line}" for line in self.evidence]
-        lines += [f"note: {note}" for note in self.notes]
+        lines += [f"note: {note}" for note in self.notes if note]
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)

@@ -58,7 +58,8 @@ def so_far(days: list[str], plan: Plan, target: Target) -> str:
     """How far a run came that was interrupted."""
     if not days:
         return f"nothing was published; `{target.shown}` is unchanged"
-    return f"{len(days)} of {len(plan.stale)} days were published; the others are as before"
+    made, stale = plan.counted(days), plan.counted(plan.stale)
+    return f"{len(made)} of {len(stale)} days were published; the others are as before"
 
 
 def late_data(plan: Plan, input_dir: str, output_dir: str) -> LateDataError:

@@ -64,7 +64,7 @@ def _stand(project: Project, step: CheckedStep, *, may_change: bool) -> dict[str
         "duration_ms": last.duration_ms if last else None,
         "error": error,
         "running": running,
-        "stale": dict(plan.reasons) if plan else {},
+        "stale": {day: plan.reasons[day] for day in plan.counted(plan.reasons)} if plan else {},
     }
 
 

@@ -79,6 +79,7 @@ class Plan:
         late: orphans for which there is new data all the same.
         left: days that are stale, or gone, but not chosen.
         windows: the input files (name: hash) of each day to make.
+        filled: days that have published files.
     """
 
     stale: dict[str, Reason]
@@ -87,6 +88,13 @@ class Plan:
     late: tuple[str, ...]
     left: tuple[str, ...]
     windows: dict[str, dict[str, str]]
+    filled: frozenset[str]
+
+    def counted(self, days: Iterable[str]) -> list[str]:
+        """Those of the days that are days to their user: that a file is of, read or written, not empty neighbours."""
+        return [
+            day for day in days if day == WHOLE or day in self.filled or day in map(day_of, self.windows.get(day, ()))
+        ]
 
     @property
     def whole(self) -> bool:
@@ -129,6 +137,7 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
         late=tuple(late),
         left=tuple(sorted(day for day in [*reasons, *gone] if not choice.holds(day))),
         windows=windows,
+        filled=frozenset(day for day, one in made.items() if one.outputs),
     )
 
 
@@ -142,7 +151,15 @@ def _frozen_plan(facts: Facts, recorded: dict[str, Made]) -> Plan:
     used = {item for made in recorded.values() for item in made.inputs.items()}
     late = () if facts.inputs.items() <= used else (WHOLE,)
     orphans = tuple(sorted(recorded))
-    return Plan(stale={}, gone=(), orphans=orphans, late=late, left=(), windows={WHOLE: facts.inputs})
+    return Plan(
+        stale={},
+        gone=(),
+        orphans=orphans,
+        late=late,
+        left=(),
+        windows={WHOLE: facts.inputs},
+        filled=frozenset(recorded),
+    )
 
 
 def split(days: list[str], jobs: int) -> list[list[str]]:
