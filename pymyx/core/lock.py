@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pymyx.core.errors import BusyError, Fault
-from pymyx.core.stage import clear_stages, state_dir, unwritable
+from pymyx.core.stage import clear_stages, see_that_it_is_real, state_dir, unwritable
 
 
 def holder(output_dir: Path) -> dict[str, Any] | None:
@@ -19,9 +21,9 @@ def holder(output_dir: Path) -> dict[str, Any] | None:
     The lock itself is not touched: a run that starts meanwhile would find it taken.
     """
     try:
-        path = state_dir(output_dir) / "lock"
-        inode = f":{path.stat().st_ino}"
-        text = path.read_text(encoding="ascii", errors="replace")
+        with open(state_dir(output_dir) / "lock", opener=_unlinked, encoding="ascii", errors="replace") as file:
+            inode = f":{os.fstat(file.fileno()).st_ino}"
+            text = file.read(200)
         locks = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
     except OSError:
         return None
@@ -29,6 +31,15 @@ def holder(output_dir: Path) -> dict[str, Any] | None:
         return None
     pid, _, since = text.partition(" ")
     return {"pid": int(pid) if pid.isdigit() else None, "since": since or None}
+
+
+def _unlinked(path: str, flags: int) -> int:
+    """Open a lock file, never through a link, and never waiting for who writes to a pipe."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return descriptor
 
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs")
@@ -43,12 +54,13 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
 
     Raises:
         BusyError: another run holds it; says which process, since when.
-        UsageError: the lock file cannot be written.
+        UsageError: the lock file cannot be written, or the state's folder is none.
     """
     path = state_dir(output_dir) / "lock"
+    see_that_it_is_real(path.parent, shown)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = _unlinked(str(path), os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise unwritable(shown, error) from error
     try:
