@@ -119,6 +119,8 @@ def description_text(one: dict[str, Any]) -> str:
     )
     allowed = [f"{name} {what}" if what is not True else name for name, what in one["allow"].items() if what]
     lines.append(f"allow: {', '.join(allowed) or 'nothing beyond its folders'}")
+    if one["unsigned"]:
+        lines.append(f"  outside of the project, so that a change in it is not seen: {', '.join(one['unsigned'])}")
     lines.append("params:" if one["params"] else "params: none")
     for name, param in one["params"].items():
         default = f" = {_short(param['default'])}" if "default" in param else ", to be given"

@@ -68,6 +68,13 @@ class SmallProject:
         """Copy one of tests/treatments/ into the project."""
         return Path(shutil.copytree(MISBEHAVING / name, self.root / "treatments" / name))
 
+    def owned_by(self, name: str) -> None:
+        """Let the output folder be that of a treatment, as after a run that made nothing."""
+        state = self.root / "data" / ".pymyx" / "out"
+        state.mkdir(parents=True)
+        manifest = {"manifest": 2, "treatment": name, "input_dir": "data/in"}
+        (state / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
     def flow(self, *steps: dict[str, Any], name: str = "chain") -> Path:
         """Write flows/<name>.json."""
         path = self.root / "flows" / f"{name}.json"

@@ -44,7 +44,8 @@ def reach(project: SmallProject, deed: str, path: object, way: str = "itself", c
 
 def grant(permission: str, name: str = "reaches_out") -> str:
     """The hint that names the key that would grant something."""
-    return f'if it needs that, grant it in treatments/{name}/treatment.json: "allow": {{{permission}}}'
+    hint = f'if it needs that, grant it in treatments/{name}/treatment.json: "allow": {{{permission}}}'
+    return f"{hint}; or put the file into treatments/{name}/" if '"read"' in permission else hint
 
 
 READING = [

@@ -191,6 +191,16 @@ def test_only_chosen_days(station: SmallProject) -> None:
     assert run_treatment("split_days", "data/in", "data/split").days == ()
 
 
+def test_an_edited_output_of_a_day_that_is_not_chosen(copier: SmallProject) -> None:
+    """It is not taken for what was published, and made again once it is chosen."""
+    for number in (1, 2):
+        write(copier, number)
+    run_treatment("copy", "data/in", "data/out")
+    (copier.output / f"m_{day(1)}.csv.parquet").write_text("edited", encoding="utf-8")
+    assert run_treatment("copy", "data/in", "data/out", from_=day(2)).days == ()
+    assert run_treatment("copy", "data/in", "data/out").days == (day(1),)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -215,8 +225,9 @@ def test_whole_folder_runs_say_that_days_cannot_be_chosen(station: SmallProject)
         "runner", "--treatment", "split_days", "--input", "data/in", "--output", "data/split", "--from", day(3)
     )
     assert done.returncode == 0
-    assert (
-        done.stderr == "note: it looks at its whole folder, so it runs over the whole, whatever --from and --to say\n"
+    assert done.stderr == (
+        "note: it looks at its whole folder, so it runs over the whole, whatever --from and --to say\n"
+        "note: it runs over the whole folder while input files are of no day: undated.csv\n"
     )
     assert len(os.listdir(station.root / "data" / "split")) == 4
     (station.input / "undated.csv").unlink()
@@ -299,11 +310,11 @@ def test_a_bad_day_is_told_from_good_ones(copier: SmallProject) -> None:
     run_treatment("copy", "data/in", "data/out")
     old = (copier.output / f"m_{day(7)}.csv.parquet").read_bytes()
     for number in range(1, 13):
-        write(copier, number, "boom\n" if number == 7 else "new\n")
+        write(copier, number, f"{'boom' if number == 7 else 'new'}\n".rjust(40, "."))
     done = copier.run("copy")
     assert done.returncode == 1
     assert done.stderr == (
-        "error: treatment `copy` failed: ValueError: boom\n\n"
+        f"error: treatment `copy` failed: ValueError: {35 * '.'}boom\n\n"
         "  at treatments/copy/run.py:6, in run\n"
         "error: treatment `copy` failed for 1 of 12 days: 2026-01-07\n"
         "note: 11 days (2026-01-01 to 2026-01-12) were published\n"
@@ -311,13 +322,13 @@ def test_a_bad_day_is_told_from_good_ones(copier: SmallProject) -> None:
     )
     texts = {path.name: path.read_text(encoding="utf-8") for path in copier.output.iterdir()}
     assert texts.pop(f"m_{day(7)}.csv.parquet").encode() == old
-    assert set(texts.values()) == {"new\n"}
+    assert set(texts.values()) == {36 * "." + "new\n"}
     assert copier.statuses[-2:] == ["copy start", "copy error"]
     assert copier.events[-1]["error"].endswith("treatment `copy` failed for 1 of 12 days: 2026-01-07")
     planned = plan_treatment("copy", "data/in", "data/out").plan
     assert planned
     assert dict(planned.reasons) == {day(7): "input changed"}
-    write(copier, 7, "mended\n")
+    write(copier, 7, "mended\n".rjust(40, "."))
     assert run_treatment("copy", "data/in", "data/out").days == (day(7),)
 
 
@@ -527,7 +538,7 @@ def test_archived_input_freezes_its_days(station: SmallProject) -> None:
     assert str(caught.value) == (
         "there is new input for 2026-01-01, 2026-01-02 of `data/split`, made from input files that were archived\n"
         "note: what was made then stays; `data/in` is not what it was made from any more\n"
-        "hint: put the archived files back, or let go of what was made from them: --prune"
+        "hint: put the archived files back; or see what would go with --dry-run --prune, then let it go with --prune"
     )
     assert run_treatment("split_days", "data/in", "data/split", prune=True).days == (day(1), day(2))
     assert sorted(os.listdir(station.root / "data" / "split")) == [
@@ -584,7 +595,7 @@ def test_a_derived_folder_may_become_empty(station: SmallProject) -> None:
     run_flow("chain")
     code = station.root / "treatments" / "split_days" / "run.py"
     code.write_text("def run(input_dir, output_dir, params):\n    pass\n", encoding="utf-8")
-    run_flow("chain")
+    run_flow("chain", prune=True)
     assert [os.listdir(station.root / "data" / name) for name in ("split", "rolled", "totals")] == [[], [], []]
     assert made(run_flow("chain")) == [(), (), ()]
 
@@ -609,18 +620,20 @@ def test_a_folder_has_one_writer(station: SmallProject) -> None:
 
 
 def test_manifests_of_another_number(station: SmallProject) -> None:
-    """One of a newer PyMyx is refused, one that is damaged means that all is made again."""
+    """One of a newer PyMyx is refused; one that is damaged, where nothing can be lost, means that all is made again."""
     run_flow("chain")
     path = station.root / "data" / ".pymyx" / "split" / "manifest.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**document, "manifest": 2}), encoding="utf-8")
+    path.write_text(json.dumps({**document, "manifest": 3}), encoding="utf-8")
     done = station.cli("flow", "--flow", "chain")
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "error: the output folder `data/split` was written by a newer PyMyx: its manifest is number 2\n"
+        "error: the output folder `data/split` was written by a newer PyMyx: its manifest is number 3\n"
     )
     for text in ("", '{"manifest": 1, "treat', '{"manifest": 1}', "[]"):
         path.write_text(text, encoding="utf-8")
+        for output in (station.root / "data" / "split").iterdir():
+            output.unlink()
         told: list[str] = []
         assert len(run_treatment("split_days", "data/in", "data/split", show=told.append).days) == 6
         assert told == [f"note: the manifest of `data/split` is damaged, all is made again: {path}\n"]
@@ -632,7 +645,7 @@ def test_files_of_nobody(copier: SmallProject) -> None:
     (copier.output / f"m_{day(1)}.csv.parquet").write_text("somebody's", encoding="utf-8")
     (copier.output / f"notes_{day(1)}.txt").write_text("mine", encoding="utf-8")
     write(copier, 1)
-    done = copier.run("copy")
+    done = copier.run("copy", "--force")
     assert done.returncode == 0
     assert done.stderr == f"note: 1 file of nobody's in `data/out` replaced, first: m_{day(1)}.csv.parquet\n"
     assert (copier.output / f"notes_{day(1)}.txt").read_text(encoding="utf-8") == "mine"

@@ -132,6 +132,7 @@ def published(project: SmallProject) -> SmallProject:
 def test_failures(published: SmallProject, name: str) -> None:
     """Each is told whole and exactly; the output folder is byte for byte as before."""
     published.misbehaving(name)
+    published.owned_by(name)
     before = snapshot(published.output)
     done = published.run(name)
     told = re.sub(r"(?m)^ *[~^]+\n", "", done.stderr)  # which parts of a line are marked differs between Pythons
@@ -147,6 +148,7 @@ def test_failures(published: SmallProject, name: str) -> None:
 def test_missing_package(published: SmallProject) -> None:
     """A missing package is named with the interpreter to install it for."""
     published.misbehaving("import_error")
+    published.owned_by("import_error")
     done = published.run("import_error")
     first, place, unchanged, hint, end = done.stderr.split("\n")
     assert (
@@ -163,6 +165,7 @@ def test_missing_package(published: SmallProject) -> None:
 def test_system_exit(published: SmallProject, code: str, said: str) -> None:
     """sys.exit() is no way to succeed, whatever it is given."""
     published.misbehaving("system_exit")
+    published.owned_by("system_exit")
     with pytest.raises(TreatmentError) as caught:
         run_treatment("system_exit", "data/in", "data/out", {"code": code})
     assert caught.value.faults[0].what == f"treatment `system_exit` failed: {said}"
@@ -182,6 +185,7 @@ CRASHES = {
 def test_native_crashes(published: SmallProject, name: str) -> None:
     """The signal is named, and the last Python line of the treatment before it."""
     published.misbehaving(name)
+    published.owned_by(name)
     before = snapshot(published.output)
     done = published.run(name)
     words, place, note = CRASHES[name]
@@ -202,6 +206,7 @@ def test_native_crashes(published: SmallProject, name: str) -> None:
 def test_killed(published: SmallProject, name: str) -> None:
     """SIGKILL is named, without a guess where it came from; a treatment can only kill its own process group."""
     published.misbehaving(name)
+    published.owned_by(name)
     before = snapshot(published.output)
     done = published.run(name)
     first, _, rest = without_usage(done.stderr).partition("\n")
@@ -215,6 +220,7 @@ def test_killed(published: SmallProject, name: str) -> None:
 def test_forged_success(published: SmallProject) -> None:
     """Printing what a success looks like convinces nobody."""
     published.misbehaving("forged_success")
+    published.owned_by("forged_success")
     done = published.run("forged_success")
     said = '{"status": "success"}\n' * 3
     assert (
@@ -226,6 +232,7 @@ def test_forged_success(published: SmallProject) -> None:
 def test_huge_message(published: SmallProject) -> None:
     """A message of 10 MB is cut, with a mark, in the error, its parts and the event."""
     published.misbehaving("message_10mb")
+    published.owned_by("message_10mb")
     with pytest.raises(TreatmentError) as caught:
         run_treatment("message_10mb", "data/in", "data/out")
     text = str(caught.value)
@@ -240,6 +247,7 @@ def test_huge_message(published: SmallProject) -> None:
 def test_recursion(published: SmallProject) -> None:
     """A thousand equal frames are told as such."""
     published.misbehaving("deep_recursion")
+    published.owned_by("deep_recursion")
     with pytest.raises(TreatmentError) as caught:
         run_treatment("deep_recursion", "data/in", "data/out")
     assert (
@@ -253,6 +261,7 @@ def test_recursion(published: SmallProject) -> None:
 def test_facts_are_attributes(published: SmallProject) -> None:
     """The error carries what the child stated, for code that wants to know."""
     published.misbehaving("raises_chain")
+    published.owned_by("raises_chain")
     with pytest.raises(TreatmentError) as caught:
         run_treatment("raises_chain", "data/in", "data/out")
     error = caught.value
@@ -319,6 +328,7 @@ def test_head_and_tail_are_kept_for_the_report(project: SmallProject) -> None:
 def test_interrupts(published: SmallProject, name: str, signum: int, code: int, word: str) -> None:
     """Ctrl-C and SIGTERM stop the treatment, by force after the grace period; the error is logged, nothing is left."""
     published.misbehaving(name)
+    published.owned_by(name)
     before = snapshot(published.output)
     with published.run_at_work(name) as runner:
         runner.send_signal(signum)
@@ -401,6 +411,7 @@ TIMED_OUT = ["loops", "loops_in_c", "ignores_sigterm", "stops_itself", "forks_an
 def test_timeout(published: SmallProject, name: str) -> None:
     """At its time limit a treatment is ended, SIGTERM, three seconds, SIGKILL, with all it started."""
     published.misbehaving(name)
+    published.owned_by(name)
     before = snapshot(published.output)
     done = published.run(name, "--timeout-s", "0.7")
     told = without_usage(done.stderr.removeprefix("asleep\n"))
@@ -447,12 +458,14 @@ def test_limits_that_cannot_be(project: SmallProject, option: str, value: str, m
 def test_memory_limit(published: SmallProject) -> None:
     """Who wants more than its limit gets a MemoryError; pandas and pyarrow fit into the least limit there is."""
     published.misbehaving("memory_hog")
+    published.owned_by("memory_hog")
     done = published.run("memory_hog", "--memory-mb", "2000")
     assert done.stderr.startswith(
         "error: treatment `memory_hog` failed: MemoryError\n  at treatments/memory_hog/run.py:7"
     )
     assert done.stderr.endswith(f"note: its limit is 2000 MB of data (memory_mb)\n{UNCHANGED}")
     published.misbehaving("works_hard")
+    published.owned_by("works_hard")
     assert published.run("works_hard", "--memory-mb", "512").returncode == 0
 
 
@@ -476,6 +489,7 @@ def test_usage_is_told(project: SmallProject) -> None:
 def test_endless_output(published: SmallProject) -> None:
     """Who prints without end is stopped at 1 GiB, and told so."""
     published.misbehaving("prints_for_ever")
+    published.owned_by("prints_for_ever")
     shown = 0
 
     def show(text: str) -> None:
@@ -512,6 +526,7 @@ def test_nothing_is_left_running_after_a_crash(project: SmallProject) -> None:
 def test_runner_killed(published: SmallProject) -> None:
     """kill -9 of the runner: within a second nothing of the treatment runs; the next start clears the stage."""
     published.misbehaving("forks_and_sleeps")
+    published.owned_by("forks_and_sleeps")
     before = snapshot(published.output)
     with published.run_at_work("forks_and_sleeps") as runner:
         assert len(processes_of(published.root)) >= 5  # runner, warden, treatment, and what it started
@@ -530,6 +545,7 @@ def test_runner_killed(published: SmallProject) -> None:
 def test_warden_is_told_to_end(published: SmallProject) -> None:
     """SIGTERM to the warden from elsewhere ends the treatment, and is told as what it is."""
     published.misbehaving("sleeps")
+    published.owned_by("sleeps")
     with published.run_at_work("sleeps") as runner:
         [warden] = Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text(encoding="ascii").split()
         os.kill(int(warden), signal.SIGTERM)
@@ -564,9 +580,7 @@ SAYS_DAYS = (
 )
 
 
-def test_pymyx_days_names_the_days_a_child_is_asked_for(
-    project: SmallProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pymyx_days_names_the_days_a_child_is_asked_for(project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not their neighbours; it is unset for a whole folder, whatever the runner's own environment says."""
     monkeypatch.setenv("PYMYX_DAYS", "forged")
     (project.input / "a.csv").unlink()

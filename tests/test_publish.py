@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pymyx.core.errors import PublishError, UsageError
+from pymyx.core.folder import hash_of
+from pymyx.core.manifest import read_manifest
 from pymyx.core.runner import run_treatment
 
 from .conftest import SmallProject, snapshot
@@ -71,7 +73,7 @@ def test_only_regular_files_are_published(writer: SmallProject, name: str, kind:
     """Anything else is refused before the first file is moved, and told as an error event too."""
     writer.misbehaving(name)
     writer.output.mkdir()
-    (writer.output / "a.parquet").write_text("old", encoding="utf-8")
+    (writer.output / "a.png").write_text("old", encoding="utf-8")
     before, before_input = snapshot(writer.output), snapshot(writer.input)
     done = writer.run(name, "--confine", "off")  # confined, the hard link cannot even be made
     assert (done.returncode, done.stdout) == (1, "")
@@ -93,6 +95,56 @@ def test_modes_are_made_ordinary(project: SmallProject) -> None:
     assert modes == dict.fromkeys(["nobody.parquet", "private.parquet", "setuid.parquet"], ordinary)
 
 
+def test_modes_are_set_before_hashing(project: SmallProject) -> None:
+    """A file that the treatment closed to itself is known by its bytes, and not made again for ever."""
+    code = "import os\ndef run(input_dir, output_dir, params):\n    open(output_dir + '/a.parquet', 'w').close()\n    os.chmod(output_dir + '/a.parquet', 0)\n    os.chmod(output_dir, 0)\n"
+    project.treatment("closes", code, input={"format": "csv", "description": "anything"})
+    assert run_treatment("closes", "data/in", "data/out").days == ("whole",)
+    manifest = read_manifest(project.output, "")
+    assert manifest
+    assert manifest.outputs["a.parquet"].sha256 == hash_of(project.output / "a.parquet") != "unreadable"
+    assert run_treatment("closes", "data/in", "data/out").days == ()
+
+
+def test_deep_folders_are_cleared(project: SmallProject) -> None:
+    """However deep a treatment nests folders, in its output or its own: the run ends, and the next one is free."""
+    code = (
+        "import os\ndef run(input_dir, output_dir, params):\n"
+        "    for top in (output_dir, os.environ['HOME']):\n"
+        "        os.chdir(top)\n"
+        "        for number in range(params['levels']):\n"
+        "            os.mkdir('d')\n            open('f', 'w').close()\n            os.chdir('d')\n"
+        "        os.chmod('.', 0)\n"
+    )
+    project.treatment("digs", code, params={"levels": {"type": "integer", "default": 3000}})
+    for _ in range(2):
+        with pytest.raises(PublishError):
+            run_treatment("digs", "data/in", "data/out")
+        assert project.stages == []
+
+
+def test_deep_folders_that_a_killed_run_left(project: SmallProject) -> None:
+    """They do not lock an output folder; folders without rights, and thousands of files in one, do not either."""
+    project.treatment("double")
+    run_treatment("double", "data/in", "data/out")
+    stage = project.root / "data" / ".pymyx" / "out" / "stage-left"
+    top = os.open(project.root, os.O_RDONLY)
+    try:
+        stage.mkdir()
+        os.chdir(stage)
+        for _ in range(1200):
+            os.mkdir("d")
+            os.chdir("d")
+        for number in range(2500):
+            Path(f"f{number}").touch()
+        os.chmod(".", 0)
+    finally:
+        os.chdir(top)
+        os.close(top)
+    run_treatment("double", "data/in", "data/out")
+    assert not stage.exists()
+
+
 def test_an_output_that_would_replace_a_folder(writer: SmallProject) -> None:
     """A folder of an output's name is never replaced; nothing is published then."""
     (writer.output / "b.parquet").mkdir(parents=True)
@@ -107,7 +159,8 @@ def test_an_output_that_would_replace_a_folder(writer: SmallProject) -> None:
 
 def test_an_output_that_is_a_link(writer: SmallProject) -> None:
     """A link of an output's name is replaced by the file; what it points to is not written to."""
-    writer.output.mkdir()
+    run_treatment("write", "data/in", "data/out")
+    (writer.output / "a.parquet").unlink()
     (writer.output / "a.parquet").symlink_to(writer.input / "a.csv")
     before = snapshot(writer.input)
     run_treatment("write", "data/in", "data/out")

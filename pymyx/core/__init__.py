@@ -5,8 +5,8 @@
     flow step / command line params ──────────────┘    batch        shim   └─ outcome (stderr) ─> one event line
     manifest, input and output files ─> survey ───┘                                   verdict         logger
 
-Imports point one way, and a test holds them to it: errors <- project <- models <- contract, logger, relay,
-source, stage <- treatments, confinement, child, lock, manifest <- validator, isolation, folder <- verdict, plan,
-publish, warned <- options, survey <- batch, notes <- verify <- runner <- flow <- cli. What runs inside the child is in shim/,
-which imports nothing of PyMyx.
+Imports point one way, and a test holds them to it: errors <- project <- models <- contract, grants, logger, relay,
+source, stage <- treatments, confinement, child, lock, manifest <- validator, isolation, folder <- verdict, owner,
+plan, publish, warned <- options, removal, survey <- batch, notes <- verify <- runner <- flow <- cli. What runs inside
+the child is in shim/, which imports nothing of PyMyx.
 """

@@ -8,6 +8,7 @@ of a year.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter, deque
 from contextlib import ExitStack
@@ -15,19 +16,22 @@ from dataclasses import dataclass, field, replace
 
 from pymyx.core.child import Child, Ending, Order
 from pymyx.core.confinement import rules
-from pymyx.core.errors import Fault, TreatmentError
+from pymyx.core.errors import Fault, PublishError, TreatmentError
 from pymyx.core.isolation import Children
+from pymyx.core.logger import as_unicode
 from pymyx.core.manifest import Made, write_manifest
 from pymyx.core.models import Days, Failure
 from pymyx.core.options import Options
 from pymyx.core.plan import Facts, Plan, context_of, in_words, split
 from pymyx.core.project import Project
 from pymyx.core.publish import Published, Target, publish
+from pymyx.core.removal import Removal
 from pymyx.core.stage import Stage, show_only, staged
 from pymyx.core.validator import CheckedStep
 from pymyx.core.verdict import failed
 from pymyx.core.warned import Warned
 
+LONGEST_WARNING = 500  # characters of one that is remembered
 MOST_EQUAL = 3  # errors, then no more is tried
 MOST_SHOWN = 5  # errors
 
@@ -45,7 +49,8 @@ class Batch:
     """What one execution makes.
 
     `published` and `days` are the files and days that are in place so far, `cpu_s` and `peak_mb` what the children
-    used; `failures` are the pieces that failed and were not tried in halves.
+    used; `failures` are the pieces that failed and were not tried in halves; `removal` sees to the results that go.
+    `odd` are entries of the input folder that no treatment is to see.
     """
 
     project: Project
@@ -55,23 +60,27 @@ class Batch:
     target: Target
     options: Options
     lock: int
+    odd: dict[str, str] = field(default_factory=dict)
     published: list[Published] = field(default_factory=list)
     days: list[str] = field(default_factory=list)
     cpu_s: float = 0.0
     peak_mb: int = 0
     failures: dict[Piece, TreatmentError] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.removal = Removal(self.target, self.plan, self.options.prune)
+
     def run(self) -> None:
-        """Make all stale days.
+        """Make all stale days, and withdraw those that are gone.
 
         Raises:
             TreatmentError: some of them failed; the others are published.
-            PublishError: what a child left cannot be published.
+            PublishError: what a child left cannot be published; or no result would be left of those there were.
         """
         stale = list(self.plan.stale)
-        pieces = split(stale, self.options.children)
+        pieces = split(stale, self.options.children) if stale else []
         self._started = time.monotonic()
-        self._share = max(1, self.options.processors // min(self.options.children, len(pieces)))
+        self._share = max(1, self.options.processors // max(1, min(self.options.children, len(pieces))))
         self._queue = deque(Piece(days) for days in pieces)
         self._at_work: dict[Child, tuple[Piece, Stage, Order, ExitStack]] = {}
         self._slow: set[Piece] = set()  # of more days than there was time for
@@ -82,6 +91,14 @@ class Batch:
                 while self._queue and len(children) < self.options.children:
                     self._start(children, self._queue.popleft())
                 self._take(*children.wait())
+        try:
+            self.days += self.removal.settle(self.step.treatment.name)
+        except PublishError as error:
+            if not self.failures:
+                raise
+            failure = self._failure()
+            failure.faults += error.faults
+            raise failure from error
         if self.failures:
             raise self._failure()
 
@@ -93,6 +110,8 @@ class Batch:
         self._stages.push(stack)
         windows = self.plan.windows
         names = None if self.plan.whole else sorted({name for day in piece.days for name in windows[day]})
+        if self.odd and names is None:  # they cannot be looked at: what is there but for them
+            names = sorted({*os.listdir(self.step.input_dir)} - self.odd.keys())
         timeout_s = self.options.timeout_of(self.step.treatment)
         days = None if self.plan.whole else piece.days
         order = order_for(self.project, self.step, stage, names, days, self.options, self.lock, timeout_s, self._share)
@@ -106,7 +125,7 @@ class Batch:
         self.peak_mb = max(self.peak_mb, ending.peak_mb)
         with stack:
             if ending.succeeded:
-                self._publish(piece, stage)
+                self._publish(piece, stage, _first_warning(ending.output))
             else:
                 self._note_failure(piece, order, ending, round((time.monotonic() - child.started) * 1000))
         self._tell_progress()
@@ -118,15 +137,16 @@ class Batch:
         self.failures[piece] = failed(self.project, self.step, order.job, ending, unchanged, duration_ms)
         self._try_again(piece, ending)
 
-    def _publish(self, piece: Piece, stage: Stage) -> None:
+    def _publish(self, piece: Piece, stage: Stage, warning: str) -> None:
         windows, looks = self.plan.windows, self.step.treatment.days or Days(before=0, after=0)
         made = {
-            day: Made(code=self.facts.code, params=self.facts.params, inputs=windows[day], outputs={})
+            day: Made(code=self.facts.code, params=self.facts.params, inputs=windows[day], outputs={}, warning=warning)
             for day in piece.days
         }
         context = set() if self.plan.whole else context_of(piece.days, windows, looks)
-        self.published.append(publish(stage, self.target, made, context))
-        self.days += piece.days
+        published = publish(stage, self.target, made, context, keep=self.removal.unsure)
+        self.published.append(published)
+        self.days += self.removal.note(piece.days, made, published)
         if self._queue or self._at_work or self.failures:  # else the execution is done, and that is written at once
             write_manifest(self.target.folder, self.target.manifest)
 
@@ -172,7 +192,7 @@ class Batch:
             return first
         stale = list(self.plan.stale)
         bad = sorted(day for piece in self.failures for day in piece.days)
-        untried = [day for day in stale if day not in bad and day not in self.days]
+        untried = [day for day in stale if day not in {*bad, *self.days, *self.removal.held}]
         counted = self.plan.counted
         named = counted(bad)
         notes = [
@@ -243,3 +263,10 @@ def order_for(
 
 def _were(days: list[str], what: str) -> str:
     return f"{in_words(days)} {'was' if len(days) == 1 else 'were'} {what}" if days else ""
+
+
+def _first_warning(output: str) -> str:
+    """The first warning in what a child printed, as far as that was kept."""
+    mark = "warning: "
+    warnings = (line.removeprefix(mark) for line in output.splitlines() if line.startswith(mark))
+    return as_unicode(next(warnings, "")[:LONGEST_WARNING])

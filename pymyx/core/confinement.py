@@ -88,4 +88,4 @@ def _has_filter() -> bool:
 
 def _link_targets(folder: Path) -> list[Path]:
     with os.scandir(folder) as entries:
-        return [Path(entry.path).resolve() for entry in entries if entry.is_symlink()]
+        return [Path(os.path.realpath(entry.path)) for entry in entries if entry.is_symlink()]

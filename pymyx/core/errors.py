@@ -6,7 +6,7 @@
     ├── BusyError             75   another run holds the output folder: nothing was run
     ├── TreatmentError        1    the treatment failed, whatever the reason in its code or its data
     ├── PublishError          1    the treatment succeeded, but its files could not be put in place
-    ├── LateDataError         1    new input for days whose other input files were archived; they are as they were
+    ├── LateDataError         1    new input for days whose other files were archived, or a raw file shrank
     ├── FlowStopped           that of the step that failed
     └── Interrupted           130 (SIGINT) or 143 (SIGTERM)
 
@@ -118,7 +118,7 @@ class PublishError(PymyxError):
 
 
 class LateDataError(PymyxError):
-    """There is new input for days whose other input files were archived; what was made of them stays as it is."""
+    """There is new input for days whose other input files were archived, or a raw file shrank; what was made stays."""
 
 
 class FlowStopped(PymyxError):  # noqa: N818  the name says what happened
@@ -177,3 +177,8 @@ def did_you_mean(word: object, accepted: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """`names` for a message, sorted; `(none)` when there are none."""
     return ", ".join(sorted(names)) or "(none)"
+
+
+def letting_go(days: str = "") -> str:
+    """How to let results go, for a hint: never without a look at what would; `days` are further options."""
+    return f"see what would go with --dry-run --prune{days}, then let it go with --prune{days}"

@@ -19,6 +19,7 @@ from typing import Any
 from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError
 from pymyx.core.lock import locked
 from pymyx.core.options import Options
+from pymyx.core.owner import owned_manifest
 from pymyx.core.project import find_project
 from pymyx.core.runner import Planned, Result, execute, folders_of
 from pymyx.core.survey import survey
@@ -55,6 +56,8 @@ def run_flow(
     with ExitStack() as stack:
         targets = sorted(step.output_dir for step in steps)
         locks = {target: stack.enter_context(locked(target, project.shown(target))) for target in targets}
+        for step in steps:
+            owned_manifest(project, step, force=chosen.force)
         for number, step in enumerate(steps, start=1):
             try:
                 results[number] = execute(project, step, options=chosen, lock=locks[step.output_dir])
@@ -86,7 +89,7 @@ def plan_flow(
     changing: set[Path] = set()
     planned = []
     for step in load_flow(project, name):
-        plan = survey(project, step).plan(chosen.choice) if step.input_dir.is_dir() else None
+        plan = survey(project, step, chosen.choice).plan if step.input_dir.is_dir() else None
         may_change = step.input_dir in changing
         if may_change or plan is None or not plan.idle:
             changing.add(step.output_dir)

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from pymyx.core.manifest import Known
 
 RACY_NS = 3_000_000_000  # a file changed so short a time ago may change again without a trace (git calls it racy)
 ENDINGS = {"csv": (".csv", ".csv.gz"), "parquet": (".parquet",)}
+OUTPUT_ENDINGS = {**ENDINGS, "png": (".png",), "svg": (".svg",), "html": (".html",)}
 WORTH_THREADS = 1 << 24  # bytes to hash; sha256 of large blocks lets other threads run
 UNREADABLE = "unreadable"  # in place of a hash
 
@@ -38,39 +39,106 @@ def day_of(name: str) -> str:
     return ""
 
 
-def input_files(folder: Path, ending: tuple[str, ...], known: dict[str, Known]) -> dict[str, Known]:
+def input_files(
+    folder: Path, ending: tuple[str, ...], known: dict[str, Known]
+) -> tuple[dict[str, Known], dict[str, str]]:
     """The input files of a folder: regular files of that `ending`, links followed, none that starts with `_` or `.`.
 
+    Beside them those entries that cannot be looked at, each with the reason; none of them is known.
+
     Raises:
-        UsageError: the folder cannot be read.
+        UsageError: the folder, or a known file in it, cannot be read.
     """
-
-    def is_input(name: str) -> bool:
-        return name[0] not in "_." and name.lower().endswith(ending)
-
     try:
         with os.scandir(folder) as entries:
-            chosen = [(entry.name, entry.path) for entry in entries if is_input(entry.name)]
+            chosen = [(entry.name, entry.path) for entry in entries if is_of(ending, entry.name)]
     except OSError as error:
         raise UsageError(Fault(f"the input folder cannot be read: {error.strerror}", str(folder))) from error
-    return _looked_at(sorted(chosen), known, follow=True)
+    found, odd = _looked_at(sorted(chosen), known, follow=True)
+    for name, why in odd.items():
+        if name in known:
+            hint = "mend it; or remove it, if it is to be gone"
+            what = f"an input file cannot be looked at: {why}"
+            raise UsageError(Fault(what, str(folder / name), notes=("nothing was run",), hint=hint))
+    return found, odd
+
+
+def is_of(ending: tuple[str, ...], name: str) -> bool:
+    """Whether a file of that name is one of a format's, and neither hidden nor set aside."""
+    return name[0] not in "_." and name.lower().endswith(ending)
 
 
 def output_files(folder: Path, known: dict[str, Known]) -> dict[str, Known]:
     """Those of the known files that are there."""
-    return _looked_at(((name, f"{folder}/{name}") for name in known), known, follow=False)
+    return _looked_at(((name, f"{folder}/{name}") for name in known), known, follow=False)[0]
+
+
+def unowned_files(folder: Path, ending: tuple[str, ...], owned: Iterable[str]) -> list[str]:
+    """The files in an output folder that are of its format, and of nobody."""
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UsageError(Fault(f"the output folder cannot be read: {error.strerror}", str(folder))) from error
+    return sorted(name for name in {*names} - {*owned} if is_of(ending, name) and not os.path.isdir(folder / name))
 
 
 def code_of(folder: Path) -> dict[str, str]:
     """The hashes of a treatment's files, by path: every regular file but treatment.json, caches and hidden files."""
-    hashes = {}
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
-        for name in names:
-            path = Path(place, name)
-            if name[0] != "." and path != folder / "treatment.json" and path.is_file():
-                hashes[path.relative_to(folder).as_posix()] = hash_of(path)
-    return hashes
+    files, others = _files_below(folder, lambda name: name[0] != "." and name != "__pycache__")
+    files.pop("treatment.json", None)
+    return {**others, **{path: _hash_if_there(place) for path, place in files.items()}}
+
+
+def granted_files(
+    root: Path, paths: Iterable[Path], known: dict[str, Known]
+) -> tuple[dict[str, Known], dict[str, str]]:
+    """The files that are granted, all in granted folders, by path relative to the root, and what stands in for others.
+
+    A file is read when its stat is not the known one.
+    """
+    chosen: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for path in paths:
+        files, odd = _files_below(path, lambda name: True)
+        base = path.relative_to(root).as_posix()
+        chosen |= {f"{base}/{name}" if name else base: place for name, place in files.items()}
+        others |= {f"{base}/{name}": what for name, what in odd.items()}
+    found, unread = _looked_at(sorted(chosen.items()), known, follow=True)
+    return found, others | dict.fromkeys(unread, UNREADABLE)
+
+
+def _files_below(top: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, str], dict[str, str]]:
+    """The regular files in a folder and all below it, links followed, by relative path; nothing for `top` itself.
+
+    Beside them, by path, what stands in for those that hold no file of their own: a folder that was met before by
+    another path (a link `a -> .` leads to one), and what cannot be looked at.
+    """
+    files: dict[str, str] = {}
+    others: dict[str, str] = {}
+    met: dict[tuple[int, int], str] = {}
+    ahead = [("", str(top))]
+    while ahead:
+        path, place = ahead.pop()
+        try:
+            status = os.stat(place)
+            if stat.S_ISREG(status.st_mode):
+                files[path] = place
+            if not stat.S_ISDIR(status.st_mode):
+                continue
+            first = met.setdefault((status.st_dev, status.st_ino), path)
+            if first != path:
+                others[path] = f"the folder `{first}`"
+                continue
+            names = sorted(filter(wanted, os.listdir(place)), reverse=True)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            others[path] = UNREADABLE
+            continue
+        ahead += [(f"{path}/{name}" if path else name, f"{place}/{name}") for name in names]
+    return files, others
 
 
 def hash_of(path: str | os.PathLike[str]) -> str:
@@ -84,13 +152,20 @@ def hash_of(path: str | os.PathLike[str]) -> str:
         return UNREADABLE
 
 
-def _looked_at(paths: Iterable[tuple[str, str]], known: dict[str, Known], *, follow: bool) -> dict[str, Known]:
+def _looked_at(
+    paths: Iterable[tuple[str, str]], known: dict[str, Known], *, follow: bool
+) -> tuple[dict[str, Known], dict[str, str]]:
+    """The regular files among `paths`, and of those that cannot be looked at the reason."""
     found: dict[str, Known] = {}
+    odd: dict[str, str] = {}
     unknown: list[tuple[str, str, os.stat_result, int]] = []
     for name, path in paths:
         try:
             status = os.stat(path, follow_symlinks=follow)
-        except (FileNotFoundError, NotADirectoryError):  # gone since it was listed, or a link to nothing
+        except FileNotFoundError:  # gone since it was listed, or a link to nothing
+            continue
+        except OSError as error:
+            odd[name] = error.strerror or str(error)
             continue
         if not stat.S_ISREG(status.st_mode):
             continue
@@ -102,9 +177,12 @@ def _looked_at(paths: Iterable[tuple[str, str]], known: dict[str, Known], *, fol
     hashes = _hashes([path for _, path, _, _ in unknown], sum(status.st_size for _, _, status, _ in unknown))
     for (name, _, status, now_ns), sha256 in zip(unknown, hashes, strict=True):
         settled = max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS < now_ns
-        if sha256:
-            found[name] = Known(stat=mark_of(status) if settled and sha256 != UNREADABLE else None, sha256=sha256)
-    return dict(sorted(found.items()))
+        if sha256 == UNREADABLE and follow:
+            odd[name] = "it may not be read"
+        elif sha256:
+            mark = mark_of(status) if settled and sha256 != UNREADABLE else (status.st_size, 0, 0, 0)
+            found[name] = Known(stat=mark, sha256=sha256)
+    return dict(sorted(found.items())), odd
 
 
 def mark_of(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -4,32 +4,54 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pymyx.core.errors import Fault, PublishError, UsageError
 from pymyx.core.stage import state_dir
 
 WHOLE = "whole"  # stands for a day where a step is run over its whole folder at once
+NUMBER = 2  # of this form; number 1 had no ids, and is read as one without
+LARGEST = 1 << 28  # bytes of a manifest: of hundreds of thousands of files
+LONGEST = 255  # bytes of a file's name
+
+_HEAD = re.compile(rb'\{"manifest":\s*2,\s*"id":\s*"([0-9a-f]{16})"')
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+Whole64 = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
 
 class Known(BaseModel):
     """What is known of a file.
 
     `stat` (size in bytes, modification and change time in ns, inode) tells that the file is still the one of
-    `sha256`; null when it was so young, or from the future, that a later change might not show in it.
+    `sha256`; all but the size are 0 when it was so young, or from the future, that a later change might not show in
+    it. Null where nothing is known but the hash.
     """
 
     model_config = ConfigDict(defer_build=True)
 
-    stat: tuple[int, int, int, int] | None
+    stat: tuple[Whole64, Whole64, Whole64, Whole64] | None
     sha256: str
+
+    @property
+    def size(self) -> int:
+        """In bytes; 0 where it is not known."""
+        return self.stat[0] if self.stat else 0
 
 
 class Made(BaseModel):
-    """How one day was made: from which code, params and input files (name: sha256), and what came of it."""
+    """How one day was made: from which code, params and input files (name: sha256), and what came of it.
+
+    `warning` is the first one of the child that made it, where files were set aside.
+    """
 
     model_config = ConfigDict(defer_build=True)
 
@@ -37,6 +59,7 @@ class Made(BaseModel):
     params: str
     inputs: dict[str, str]
     outputs: dict[str, Known]
+    warning: str = ""
 
 
 class Success(BaseModel):
@@ -45,7 +68,7 @@ class Success(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
     ts: str
-    duration_ms: int
+    duration_ms: Whole64
     versions: dict[str, str]
 
 
@@ -54,23 +77,29 @@ class Manifest(BaseModel):
 
     Attributes:
         manifest: the number of this form; a reader refuses a higher one than it knows.
+        id: drawn when it is first written; nothing until then.
         treatment: the name of the treatment that writes the folder.
         input_dir: the folder it reads, relative to the project's root where it lies under it.
+        input_id: the id of the manifest of that folder, where it had one.
         last_success: null before the first.
         last_error: why the last execution failed; null when it succeeded.
-        inputs: the input files, as last seen.
+        inputs: the input files, as last seen; of a raw folder also those that were archived, and that are made use of.
+        granted: the files that its treatment may read beside them, by path relative to the project's root.
         days: what was made, by day (`2026-01-20`), or `whole`.
         pending: files that are just being put in place (name: sha256).
     """
 
     model_config = ConfigDict(defer_build=True)
 
-    manifest: Literal[1] = 1
+    manifest: Literal[2] = 2
+    id: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
     treatment: str
     input_dir: str
+    input_id: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
     last_success: Success | None = None
     last_error: str | None = None
     inputs: dict[str, Known] = {}
+    granted: dict[str, Known] = {}
     days: dict[str, Made] = {}
     pending: dict[str, str] = {}
 
@@ -85,39 +114,115 @@ def manifest_path(output_dir: Path) -> Path:
     return state_dir(output_dir) / "manifest.json"
 
 
+def is_result(name: str) -> bool:
+    """Whether an output file is a result; one whose name starts with `_` is set aside, and none."""
+    return name[0] != "_"
+
+
+def id_of(folder: Path) -> str:
+    """The id of a folder's manifest, from its first bytes; nothing for none, or one that cannot be read."""
+    try:
+        found = _HEAD.match(_content(manifest_path(folder), 100))
+    except (OSError, ValueError):
+        return ""
+    return found[1].decode() if found else ""
+
+
 def read_manifest(output_dir: Path, shown: str) -> Manifest | None:
-    """The manifest of an output folder; None when there is none, or it is damaged: then all is made again.
+    """The manifest of an output folder; None when there is none, or it cannot be one: it is of unknown origin.
 
     Raises:
         UsageError: it was written by a newer PyMyx, or may not be read.
     """
     path = manifest_path(output_dir)
     try:
-        text = path.read_bytes()
-    except FileNotFoundError:
+        text = _content(path, LARGEST)
+    except (FileNotFoundError, ValueError):
         return None
     except OSError as error:
         raise UsageError(Fault(f"the manifest of `{shown}` cannot be read: {error.strerror}", str(path))) from error
     try:
         document = json.loads(text)  # names that are no UTF-8 are escaped in a way that only this can read
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     _see_that_it_is_not_newer(document, path, shown)
+    if isinstance(document, dict) and document.get("manifest") == 1:
+        document["manifest"] = NUMBER
     try:
-        return Manifest.model_validate(document)
+        manifest = Manifest.model_validate(document)
     except ValidationError:
         return None
+    return manifest if _is_sound(manifest) else None
+
+
+def _content(path: Path, most: int) -> bytes:
+    """The first `most` bytes of a file, never read through a link, nor from what is no regular file.
+
+    Raises:
+        ValueError: it is none, or reaches the bound of a whole manifest.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if path.is_symlink():
+            raise ValueError("a link") from error
+        raise
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size >= LARGEST:
+            raise ValueError("no manifest")
+        return file.read(most)
+
+
+def _is_sound(manifest: Manifest) -> bool:
+    """Whether names are those of files in a folder, and days are days: nothing that reaches outside."""
+    names = {*manifest.inputs, *manifest.pending, *manifest.outputs}
+    names.update(*(made.inputs for made in manifest.days.values()))
+    paths = {part for path in manifest.granted for part in path.split("/")}
+    return all(map(_is_plain, names | paths)) and all(map(_is_day, manifest.days)) and _is_text(manifest)
+
+
+def _is_plain(name: str) -> bool:
+    if not name or "/" in name or "\0" in name or name in (".", ".."):
+        return False
+    try:
+        return len(os.fsencode(name)) <= LONGEST
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_day(text: str) -> bool:
+    if text == WHOLE:
+        return True
+    with suppress(ValueError):
+        return bool(_DAY.fullmatch(text)) and bool(date.fromisoformat(text))
+    return False
+
+
+def _is_text(manifest: Manifest) -> bool:
+    """Whether what is shown of it can be shown."""
+    try:
+        return all(len(text.encode()) < LARGEST for text in _texts(manifest))
+    except UnicodeEncodeError:
+        return False
+
+
+def _texts(manifest: Manifest) -> Iterator[str]:
+    yield from (manifest.treatment, manifest.input_dir, manifest.last_error or "")
+    yield from (made.warning for made in manifest.days.values())
+    if manifest.last_success:
+        yield manifest.last_success.ts
 
 
 def _see_that_it_is_not_newer(document: Any, path: Path, shown: str) -> None:
     number = document.get("manifest") if isinstance(document, dict) else None
-    if isinstance(number, int) and number > 1:
-        what = f"the output folder `{shown}` was written by a newer PyMyx: its manifest is number {number}"
-        raise UsageError(Fault(what, str(path), ("accepted: up to 1",), hint="upgrade PyMyx"))
+    if isinstance(number, int) and number > NUMBER:
+        what = f"the output folder `{shown}` was written by a newer PyMyx: its manifest is number {min(number, 10**9)}"
+        raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx"))
 
 
 def write_manifest(output_dir: Path, manifest: Manifest) -> None:
-    """Replace the manifest of an output folder, atomically.
+    """Replace the manifest of an output folder, atomically; a first one is given its id.
 
     Its bytes are on the disk when this returns; should its name be lost with the power, the one before is there.
 
@@ -126,8 +231,10 @@ def write_manifest(output_dir: Path, manifest: Manifest) -> None:
     """
     path = manifest_path(output_dir)
     new = path.with_name("manifest.json.new")
+    manifest.id = manifest.id or os.urandom(8).hex()
     try:
-        with new.open("wb") as file:
+        new.unlink(missing_ok=True)  # and be it a link
+        with new.open("xb") as file:
             file.write(_as_json(manifest) + b"\n")
             file.flush()
             os.fsync(file.fileno())

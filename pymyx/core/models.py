@@ -38,6 +38,13 @@ Folder = Annotated[
     str,
     Field(pattern=FOLDER, description="a folder under the data root such as 10_parsed, without `..` or a leading `.`"),
 ]
+Granted = Annotated[
+    str,
+    Field(
+        pattern=r"^[^\x00]*[^/.\x00][^\x00]*$",
+        description="a file or folder such as calibration/sensors.csv, relative to the root",
+    ),
+]
 SchemaUrl = Annotated[
     str | None, Field(alias="$schema", description="the JSON Schema that an editor checks this file by")
 ]
@@ -146,7 +153,10 @@ class Allow(Contract):
     """What a treatment may touch beyond its folders; nothing by default."""
 
     network: Annotated[bool, Field(description="open network connections")] = False
-    read: Annotated[list[str], Field(description="read these paths, relative to the root")] = []
+    read: Annotated[
+        list[Granted],
+        Field(description="read these paths; those under the root are signed with the code: a change makes all stale"),
+    ] = []
     env: Annotated[list[str], Field(description="see these environment variables")] = []
     shared_memory: Annotated[bool, Field(description="use /dev/shm, as multiprocessing queues do")] = False
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from pymyx.core.errors import ContractError, Fault, PymyxError, did_you_mean, listed
 from pymyx.core.folder import day_of
+from pymyx.core.grants import unsigned
 from pymyx.core.lock import holder
-from pymyx.core.manifest import read_manifest
+from pymyx.core.manifest import Manifest, read_manifest
+from pymyx.core.notes import late_data, set_aside_only
 from pymyx.core.plan import Choice
 from pymyx.core.project import Project
 from pymyx.core.runner import folders_of
@@ -39,11 +42,13 @@ def status_of(project: Project, flow: str) -> dict[str, Any]:
 def _stand(project: Project, step: CheckedStep, *, may_change: bool) -> dict[str, Any]:
     input_dir, output_dir = folders_of(project, step)
     found, error = _found(project, step, may_change=may_change)
-    manifest = found.facts.manifest if found else read_manifest(step.output_dir, output_dir)
-    plan = found.plan(Choice()) if found else None
+    manifest = found.facts.manifest if found else _manifest(project, step)
+    plan = found.plan if found else None
     last, outputs = (manifest.last_success, manifest.outputs) if manifest else (None, {})
-    if plan and plan.late:
-        error = f"there is new input for days whose other input was archived: {', '.join(plan.late)}"
+    if plan and (plan.late or plan.shrunk):
+        error = late_data(plan, input_dir, output_dir).headline
+    elif manifest and (failure := set_aside_only(step.treatment.name, manifest, output_dir)):
+        error = error or failure.headline
     error = error or (manifest.last_error if manifest else None)
     running = holder(step.output_dir)
     state = "up to date" if plan and plan.idle and not may_change else "may change"
@@ -74,9 +79,16 @@ def _found(project: Project, step: CheckedStep, *, may_change: bool) -> tuple[Su
         missing = f"the input folder `{project.shown(step.input_dir)}` is missing"
         return None, None if may_change else missing
     try:
-        return survey(project, step), None
+        return survey(project, step, Choice()), None
     except PymyxError as refused:
         return None, refused.headline
+
+
+def _manifest(project: Project, step: CheckedStep) -> Manifest | None:
+    """What is known of a step that cannot be looked at further."""
+    with suppress(PymyxError):
+        return read_manifest(step.output_dir, project.shown(step.output_dir))
+    return None
 
 
 def listing(project: Project) -> dict[str, Any]:
@@ -100,7 +112,9 @@ def description(project: Project, name: str) -> dict[str, Any]:
         treatment = load_treatment(project, name)
         params = {key: param.model_dump(exclude_unset=True) for key, param in treatment.params.items()}
         stub = is_stub(project.treatments / name / "run.py")
-        return {"kind": "treatment", **treatment.model_dump(exclude={"schema_url"}), "params": params, "stub": stub}
+        said = treatment.model_dump(exclude={"schema_url"})
+        aside = {"params": params, "stub": stub, "unsigned": unsigned(project, treatment)}
+        return {"kind": "treatment", **said, **aside}
     if name in flows:
         flow, faults = read_flow(project, name)
         if not flow:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Literal
 
 from pymyx.core.folder import day_of
-from pymyx.core.manifest import WHOLE, Made, Manifest
+from pymyx.core.manifest import WHOLE, Made, Manifest, is_result
 from pymyx.core.models import Days
 
 MOST_NAMED = 5  # days in a message
@@ -43,6 +43,8 @@ class Facts:
         code, params: the hashes of the treatment's code (with its `days`) and of the merged params.
         days: how far a day looks, or None: at the whole folder.
         raw: whether no treatment made the input folder; files that are gone from there were archived, not revoked.
+        sizes: of raw files that are smaller than recorded: the size in bytes then and now, by name.
+        unowned: files of the output's format that lie in the output folder and that no run owns.
     """
 
     manifest: Manifest | None
@@ -52,6 +54,8 @@ class Facts:
     params: str
     days: Days | None
     raw: bool
+    sizes: dict[str, tuple[int, int]]
+    unowned: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,10 @@ class Plan:
         left: days that are stale, or gone, but not chosen.
         windows: the input files (name: hash) of each day to make.
         filled: days that have published files.
+        shrunk: raw files that count as archived, as they are smaller than recorded: the size then and now.
+        unowned: what no run owns in the output folder: its days, and the names of files of no day.
+        undated: the input files of no day, where the treatment could be run day by day without them.
+        lost: days with results that have no input file any more, or `whole`, where some of its files are gone.
     """
 
     stale: dict[str, Reason]
@@ -89,6 +97,10 @@ class Plan:
     left: tuple[str, ...]
     windows: dict[str, dict[str, str]]
     filled: frozenset[str]
+    shrunk: dict[str, tuple[int, int]]
+    unowned: tuple[str, ...]
+    undated: tuple[str, ...]
+    lost: tuple[str, ...]
 
     def counted(self, days: Iterable[str]) -> list[str]:
         """Those of the days that are days to their user: that a file is of, read or written, not empty neighbours."""
@@ -110,26 +122,36 @@ class Plan:
     def reasons(self) -> dict[str, Reason]:
         """Every day that is not up to date and chosen, with its reason, in order."""
         gone: dict[str, Reason] = dict.fromkeys(self.gone, "input changed")
-        orphans: dict[str, Reason] = dict.fromkeys(self.orphans, "orphan")
+        orphans: dict[str, Reason] = dict.fromkeys((*self.unowned, *self.orphans), "orphan")
         return dict(sorted((gone | orphans | self.stale).items()))
 
 
 def make_plan(facts: Facts, choice: Choice) -> Plan:
     """Decide which days to make."""
-    whole = facts.days is None or not facts.inputs or not all(map(day_of, facts.inputs))
+    undated = tuple(name for name in facts.inputs if not day_of(name)) if facts.days else ()
+    whole = facts.days is None or not facts.inputs or bool(undated)
+    looks = facts.days or Days(before=0, after=0)
     recorded = facts.manifest.days if facts.manifest else {}
-    frozen = [day for day in sorted(recorded) if not choice.prune and _is_frozen(recorded[day], facts)]
-    if frozen and (whole or WHOLE in frozen):
-        return _frozen_plan(facts, recorded)
-    windows = {WHOLE: facts.inputs} if whole else _windows(facts.inputs, facts.days or Days(before=0, after=0))
-    made = recorded if whole else by_day(recorded)
-    reasons = {
-        day: reason
-        for day, window in windows.items()
-        if day not in frozen and (reason := _reason(day, window, made.get(day), facts, choice))
-    }
-    gone = [] if whole else [day for day in made if day not in windows and day not in frozen]
-    late = [day for day in frozen if not windows.get(day, {}).items() <= made[day].inputs.items()]
+    made = recorded if whole else by_day(recorded, looks)
+    shrunk = _shrunk(facts, choice, recorded, whole=whole)
+    inputs = {name: sha256 for name, sha256 in facts.inputs.items() if name not in shrunk}
+    own = {day_of(name) for name in inputs}
+    frozen = [day for day in sorted(made) if facts.raw and not choice.prune and _is_frozen(day, made[day], inputs, own)]
+    unowned = {day_of(name) or name for name in facts.unowned}
+    if whole and frozen:
+        windows, reasons, gone = {WHOLE: facts.inputs}, {}, []
+        used = {item for one in recorded.values() for item in one.inputs.items()}
+        frozen, late = sorted(recorded), [] if inputs.items() <= used else [WHOLE]
+    else:
+        windows = {WHOLE: inputs} if whole else _windows(inputs, looks)
+        kept = {*frozen, *(() if choice.prune or whole else unowned - own - made.keys())}
+        reasons = {
+            day: reason
+            for day, window in windows.items()
+            if day not in kept and (reason := _reason(day, window, made.get(day), facts, choice))
+        }
+        gone = [] if whole else [day for day in made if day not in windows and day not in frozen]
+        late = [day for day in frozen if not windows.get(day, {}).items() <= made[day].inputs.items()]
     return Plan(
         stale={day: reason for day, reason in reasons.items() if choice.holds(day)},
         gone=tuple(day for day in gone if choice.holds(day)),
@@ -137,29 +159,43 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
         late=tuple(late),
         left=tuple(sorted(day for day in [*reasons, *gone] if not choice.holds(day))),
         windows=windows,
-        filled=frozenset(day for day, one in made.items() if one.outputs),
+        filled=frozenset(recorded if whole and frozen else (day for day, one in made.items() if one.outputs)),
+        shrunk=shrunk,
+        unowned=tuple(sorted(unowned - reasons.keys())),
+        undated=undated,
+        lost=tuple(_lost(made, inputs, own, whole=whole)),
     )
 
 
-def _is_frozen(made: Made, facts: Facts) -> bool:
-    """Whether an input file that it was made from was archived."""
-    return facts.raw and not made.inputs.keys() <= facts.inputs.keys()
+def _shrunk(facts: Facts, choice: Choice, recorded: dict[str, Made], *, whole: bool) -> dict[str, tuple[int, int]]:
+    """The raw files of a day that are smaller than recorded, and that what is there was made from."""
+    return {
+        name: sizes
+        for name, sizes in facts.sizes.items()
+        if day_of(name)
+        and not (choice.prune and (whole or choice.holds(day_of(name))))
+        and any(name in made.inputs for made in recorded.values())
+    }
 
 
-def _frozen_plan(facts: Facts, recorded: dict[str, Made]) -> Plan:
-    """The plan where one child would make all days anew: it would lose what was archived, so all stays as it is."""
-    used = {item for made in recorded.values() for item in made.inputs.items()}
-    late = () if facts.inputs.items() <= used else (WHOLE,)
-    orphans = tuple(sorted(recorded))
-    return Plan(
-        stale={},
-        gone=(),
-        orphans=orphans,
-        late=late,
-        left=(),
-        windows={WHOLE: facts.inputs},
-        filled=frozenset(recorded),
-    )
+def _is_frozen(day: str, made: Made, inputs: dict[str, str], own: set[str]) -> bool:
+    """Whether an input file that it was made from was archived.
+
+    A file of no day was everybody's: when it is gone, days that have files of their own are made from these.
+    """
+    missing = {day_of(name) for name in made.inputs.keys() - inputs.keys()}
+    return bool(missing) and (missing != {""} or day not in own)
+
+
+def _lost(made: dict[str, Made], inputs: dict[str, str], own: set[str], *, whole: bool) -> list[str]:
+    with_results = {day: one for day, one in made.items() if any(map(is_result, one.outputs))}
+    if whole:
+        return [WHOLE] if any(one.inputs.keys() - inputs.keys() for one in with_results.values()) else []
+    return [
+        day
+        for day, one in with_results.items()
+        if day not in own and (day in map(day_of, one.inputs) or not one.inputs.keys() & inputs.keys())
+    ]
 
 
 def split(days: list[str], jobs: int) -> list[list[str]]:
@@ -201,19 +237,29 @@ def _around(day: str, before: int, after: int) -> list[str]:
     return [date.fromordinal(number).isoformat() for number in numbers]
 
 
-def by_day(recorded: dict[str, Made]) -> dict[str, Made]:
+def by_day(recorded: dict[str, Made], looks: Days) -> dict[str, Made]:
     """What was made, by day, also where a run over the whole folder made it.
 
-    Each day then has the files of its name, made from all input; files of no day stay with `whole`.
+    Each day then has the files of its name, made from the input of its window, and from all input of no day; files
+    of no day stay with `whole`.
     """
     if WHOLE not in recorded:
         return recorded
     days = {day: made for day, made in recorded.items() if day != WHOLE}
     for name, known in recorded[WHOLE].outputs.items():
         day = day_of(name) or WHOLE
-        part = days.get(day) or recorded[WHOLE].model_copy(update={"outputs": {}})
+        part = days.get(day) or recorded[WHOLE].model_copy(
+            update={"outputs": {}, "inputs": _window_of(day, recorded[WHOLE].inputs, looks)}
+        )
         days[day] = part.model_copy(update={"outputs": {**part.outputs, name: known}})
     return days
+
+
+def _window_of(day: str, inputs: dict[str, str], looks: Days) -> dict[str, str]:
+    if day == WHOLE:
+        return inputs
+    around = {"", *_around(day, looks.before, looks.after)}
+    return {name: sha256 for name, sha256 in inputs.items() if day_of(name) in around}
 
 
 def _reason(day: str, window: dict[str, str], made: Made | None, facts: Facts, choice: Choice) -> Reason | None:
@@ -221,7 +267,7 @@ def _reason(day: str, window: dict[str, str], made: Made | None, facts: Facts, c
         return "new"
     if window != made.inputs:
         changed = {name for name, _ in window.items() ^ made.inputs.items()}
-        return "input changed" if day == WHOLE or day in map(day_of, changed) else "neighbour changed"
+        return "input changed" if day == WHOLE or {day, ""} & set(map(day_of, changed)) else "neighbour changed"
     if made.params != facts.params:
         return "params changed"
     if made.code != facts.code:

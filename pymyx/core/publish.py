@@ -8,13 +8,16 @@ day is removed, a day whose files are not those it was recorded with is made aga
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pymyx.core.errors import Fault, PublishError
-from pymyx.core.folder import day_of, hash_of, mark_of
-from pymyx.core.manifest import WHOLE, Known, Made, Manifest, flush_to_disk, manifest_path, write_manifest
-from pymyx.core.stage import Stage, kind_of
+from pymyx.core.folder import UNREADABLE, day_of, hash_of, mark_of
+from pymyx.core.manifest import WHOLE, Known, Made, Manifest, flush_to_disk, is_result, manifest_path, write_manifest
+from pymyx.core.stage import Stage, kind_of, make_ordinary
 
 
 @dataclass(frozen=True)
@@ -26,22 +29,33 @@ class Target:
     manifest: Manifest
 
 
+Cause = Literal["the treatment made none", "the treatment made fewer", "their input is gone"]
+
+
 @dataclass(frozen=True)
 class Published:
-    """What was published: the names of the days' files, and of those the ones that replaced a file of nobody's."""
+    """What was published.
+
+    `names` are those of the days' files, `taken` those of them that replaced a file of nobody's; `held` are the days
+    that keep their results though none were made; `removed` are the results that went, by day (or name, where they are
+    of no day), each with its cause.
+    """
 
     names: tuple[str, ...]
     taken: tuple[str, ...]
+    held: tuple[str, ...]
+    removed: tuple[tuple[str, Cause], ...]
 
 
-def publish(stage: Stage, target: Target, made: dict[str, Made], context: set[str]) -> Published:
+def publish(stage: Stage, target: Target, made: dict[str, Made], context: set[str], *, keep: bool) -> Published:
     """Publish the files of the days `made`, and record them with their outputs; drop those of `context` days.
 
     The manifest is brought up to date in memory; until the caller writes it, the intent on the disk stands for it.
 
     Everything that can be found wrong is found before the first file is moved. A file of the same name is replaced, or
     left alone where it has the same bytes; old outputs of these days that are no longer made are removed; no
-    other file is touched. `whole` stands for all days there are.
+    other file is touched. `whole` stands for all days there are. With `keep`, where no result was made at all, old
+    results stay, and their days stay recorded as they were made: stale. Files set aside are published all the same.
 
     Raises:
         PublishError: the stage holds something that is no regular file, or of a day that was not asked for; or a
@@ -49,41 +63,70 @@ def publish(stage: Stage, target: Target, made: dict[str, Made], context: set[st
     """
     files = _staged_files(stage, target, made, context)
     owned = target.manifest.outputs
-    outputs = {day: {name: hash_of(stage.output_dir / name) for name in names} for day, names in files.items()}
+    outputs = {day: {name: _hash(stage, target, name) for name in names} for day, names in files.items()}
     wanted = {name: sha256 for each in outputs.values() for name, sha256 in each.items()}
     same = {name: known for name in wanted if (known := _same(target, name, wanted[name], owned.get(name)))}
-    days = target.manifest.days if WHOLE in made else made
-    old = [name for day in days if day in target.manifest.days for name in target.manifest.days[day].outputs]
+    before = target.manifest.days if WHOLE in made else {day: target.manifest.days.get(day) for day in made}
+    held = _results_of(before) if keep and not any(map(is_result, wanted)) else {}
+    old = [name for one in before.values() if one for name in one.outputs]
     moving = [name for name in wanted if name not in same]
     taken = [name for name in moving if name not in owned and os.path.lexists(target.folder / name)]
     _declare(stage, target, moving, wanted)
-    _move(stage, target, moving, [name for name in old if name not in wanted])
-    kept = {} if WHOLE in made else target.manifest.days
+    move(stage, target, moving, [name for name in old if name not in wanted and name not in owned_by(held)])
     records = {
         day: made[day].model_copy(
             update={
-                "outputs": {name: same.get(name) or Known(stat=None, sha256=sha256) for name, sha256 in each.items()}
+                "outputs": {name: same.get(name) or Known(stat=None, sha256=sha256) for name, sha256 in each.items()},
+                "warning": made[day].warning if each.keys() - set(filter(is_result, each)) else "",
             }
         )
         for day, each in outputs.items()
     }
-    target.manifest.days = dict(sorted({**kept, **records}.items()))
+    kept = {} if WHOLE in made else target.manifest.days
+    target.manifest.days = dict(sorted({**kept, **_with_held(records, held)}.items()))
     target.manifest.pending = {}
-    return Published(tuple(sorted(wanted)), tuple(taken))
+    removed = () if held else tuple(_fewer(filter(is_result, old), list(filter(is_result, wanted))))
+    return Published(tuple(sorted(wanted)), tuple(taken), tuple(held), removed)
 
 
-def withdraw(target: Target, days: tuple[str, ...]) -> None:
-    """Remove the outputs of days whose input is gone, and forget the days.
+def owned_by(days: dict[str, Made]) -> set[str]:
+    """The outputs of days."""
+    return {name for made in days.values() for name in made.outputs}
 
-    Raises:
-        PublishError: a file cannot be removed.
-    """
-    names = [name for day in days for name in target.manifest.days[day].outputs]
-    others = {name for day, made in target.manifest.days.items() if day not in days for name in made.outputs}
-    _move(None, target, [], [name for name in names if name not in others])
-    for day in days:
-        del target.manifest.days[day]
-    write_manifest(target.folder, target.manifest)
+
+def _results_of(days: Mapping[str, Made | None]) -> dict[str, Made]:
+    """Those days that have results, with nothing else."""
+    found = {}
+    for day, made in days.items():
+        results = {name: known for name, known in made.outputs.items() if is_result(name)} if made else {}
+        if made and results:
+            found[day] = made.model_copy(update={"outputs": results})
+    return found
+
+
+def _with_held(records: dict[str, Made], held: dict[str, Made]) -> dict[str, Made]:
+    """The new records, but where results are held, the old ones, with what was set aside now."""
+    mixed = dict(held)
+    for day, record in records.items():
+        if day in held:
+            outputs = {**held[day].outputs, **record.outputs}
+            mixed[day] = held[day].model_copy(update={"outputs": outputs, "warning": record.warning})
+        elif day == WHOLE and held:
+            mixed[day] = record.model_copy(update={"code": ""})  # it is not what the folder was made by: stale
+        else:
+            mixed[day] = record
+    return mixed
+
+
+def _fewer(before: Iterable[str], after: list[str]) -> Iterator[tuple[str, Cause]]:
+    """The results that went, of days that have fewer now; all files of no day count as those of one."""
+    left = Counter(map(day_of, after))
+    names = list(before)
+    had = Counter(map(day_of, names))
+    for name in sorted(set(names) - set(after)):
+        day = day_of(name)
+        if left[day] < had[day]:
+            yield day or name, "the treatment made fewer" if left[day] else "the treatment made none"
 
 
 def clear_pending(target: Target) -> None:
@@ -115,7 +158,19 @@ def _staged_files(stage: Stage, target: Target, made: dict[str, Made], context: 
             faults.append(_day_fault(target, name, day, sorted(made)))
     if faults:
         raise PublishError(*faults)
+    try:
+        make_ordinary(stage)
+    except OSError as error:
+        raise PublishError(Fault(f"what it wrote cannot be read: {error.strerror}", str(error.filename))) from error
     return files
+
+
+def _hash(stage: Stage, target: Target, name: str) -> str:
+    sha256 = hash_of(stage.output_dir / name)
+    if sha256 == UNREADABLE:
+        note = f"nothing was published; `{target.shown}` is unchanged"
+        raise PublishError(Fault(f"the output `{name}` cannot be read", notes=(note,)))
+    return sha256
 
 
 def _name_fault(stage: Stage, target: Target, name: str) -> Fault | None:
@@ -156,10 +211,9 @@ def _same(target: Target, name: str, sha256: str, known: Known | None) -> Known 
 
 
 def _declare(stage: Stage, target: Target, moving: list[str], wanted: dict[str, str]) -> None:
-    """Make files fit to be moved, and write down which ones are about to be."""
+    """See that the files are on the disk, and write down which ones are about to be moved."""
     try:
         for name in moving:
-            os.chmod(stage.output_dir / name, stage.file_mode)
             flush_to_disk(stage.output_dir / name)
         target.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -172,7 +226,12 @@ def _declare(stage: Stage, target: Target, moving: list[str], wanted: dict[str, 
         flush_to_disk(manifest_path(target.folder).parent)
 
 
-def _move(stage: Stage | None, target: Target, moving: list[str], old: list[str]) -> None:
+def move(stage: Stage | None, target: Target, moving: list[str], old: list[str]) -> None:
+    """Put files of the stage in place, then remove old ones.
+
+    Raises:
+        PublishError: one cannot be.
+    """
     moved = 0
     try:
         for name in moving:

@@ -25,14 +25,15 @@ from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
 from pymyx.core.logger import as_unicode, log_event, now
 from pymyx.core.manifest import Manifest, Success, manifest_path, write_manifest
-from pymyx.core.notes import late_data, so_far, tell_of_damage, tell_of_disk, tell_of_plan, tell_of_taken
+from pymyx.core.models import Days
+from pymyx.core.notes import late_data, set_aside_only, so_far, tell_beforehand, tell_of_removed, tell_of_taken
 from pymyx.core.options import Options
 from pymyx.core.plan import Plan, by_day
 from pymyx.core.project import Project, absolute, find_project
-from pymyx.core.publish import Target, clear_pending, withdraw
+from pymyx.core.publish import Target, clear_pending
 from pymyx.core.survey import Survey, survey
 from pymyx.core.treatments import load_treatment, merge_params
-from pymyx.core.validator import CheckedStep, check_input, check_output
+from pymyx.core.validator import CheckedStep, check_grants, check_input, check_output
 from pymyx.core.verify import verify
 
 LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
@@ -118,7 +119,7 @@ def plan_treatment(
     chosen = Options(**options)
     project = find_project(root)
     step = checked_step(project, name, input_dir, output_dir, params or {})
-    return Planned(name, *folders_of(project, step), survey(project, step).plan(chosen.choice))
+    return Planned(name, *folders_of(project, step), survey(project, step, chosen.choice).plan)
 
 
 def checked_step(
@@ -133,27 +134,27 @@ def checked_step(
     step = CheckedStep(treatment, absolute(input_dir), absolute(output_dir), merge_params(treatment, params, "params"))
     check_input(project, step.input_dir)
     check_output(project, step.input_dir, step.output_dir)
+    check_grants(project, step)
     return step
 
 
 def execute(project: Project, step: CheckedStep, *, options: Options, lock: int) -> Result:
     """Run a checked step; `lock` is the descriptor of its output folder's lock, which the caller holds."""
-    found = survey(project, step)
-    target = _target(project, step, found)
+    found = survey(project, step, options.choice)
+    target, plan, folders = _target(project, step, found), found.plan, folders_of(project, step)
     clear_pending(target)
-    plan = found.plan(options.choice)
-    tell_of_damage(found.facts.manifest, target, options)
-    result = Result(step.treatment.name, *folders_of(project, step), 0, (), (), 0.0, 0, plan)
-    tell_of_plan(plan, target, options)
-    tell_of_disk(target, options)
+    tell_beforehand(found, folders[0], target, options)
+    result = Result(step.treatment.name, *folders, 0, (), (), 0.0, 0, plan)
     if plan.idle:
         _remember_stats(target, found)
     else:
         result = _make(project, step, found, target, plan, options, lock)
     if options.verify:
         verify(project, step, target, plan, options, lock)
-    if plan.late:
-        raise late_data(plan, *folders_of(project, step))
+    if plan.late or plan.shrunk:
+        raise late_data(plan, *folders)
+    if failure := set_aside_only(step.treatment.name, target.manifest, target.shown):  # of an earlier run
+        raise failure
     return result
 
 
@@ -170,9 +171,9 @@ def _make(
     folders = folders_of(project, step)
     log = partial(log_event, project.log, treatment=step.treatment.name, input_dir=folders[0], output_dir=folders[1])
     if not plan.whole:
-        target.manifest.days = by_day(target.manifest.days)
-    target.manifest.inputs = found.inputs
-    batch = Batch(project, step, found.facts, plan, target, options, lock)
+        target.manifest.days = by_day(target.manifest.days, step.treatment.days or Days(before=0, after=0))
+    found.remember(target.manifest)
+    batch = Batch(project, step, found.facts, plan, target, options, lock, found.odd)
     with signals_held():
         try:
             log(status="start")
@@ -180,11 +181,13 @@ def _make(
             raise UsageError(*error.faults) from error
         clock = Stopwatch()
         try:
-            if plan.gone:
-                withdraw(target, plan.gone)
-            if plan.stale:
+            try:
                 batch.run()
+            finally:
+                tell_of_removed(batch.removal.removed, options)
             _record_success(target, clock.elapsed_ms)
+            if failure := set_aside_only(step.treatment.name, target.manifest, target.shown):
+                raise failure
         except BaseException as error:
             if isinstance(error, Interrupted):
                 error.note(so_far(batch.days, plan, target))
@@ -221,11 +224,11 @@ def _target(project: Project, step: CheckedStep, found: Survey) -> Target:
 def _remember_stats(target: Target, found: Survey) -> None:
     """Record stats that are new, though the files are not: they need not be read next time."""
     manifest = found.facts.manifest
-    if not manifest or (manifest.inputs == found.inputs and manifest.outputs.items() >= found.outputs.items()):
+    if not manifest or found.is_remembered(manifest):
         return
-    manifest.inputs = found.inputs
+    found.remember(manifest)
     for made in manifest.days.values():
-        made.outputs = {name: found.outputs.get(name, known) for name, known in made.outputs.items()}
+        made.outputs = {name: found.output_as_known(name, known) for name, known in made.outputs.items()}
     write_manifest(target.folder, manifest)
 
 

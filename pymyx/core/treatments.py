@@ -8,6 +8,7 @@ from typing import Any
 
 from pymyx.core.contract import found, json_path, odd_parts, place, plain_parts, read_contract, wrong_type
 from pymyx.core.errors import ContractError, Fault, did_you_mean, listed
+from pymyx.core.grants import grant_faults
 from pymyx.core.models import Param, Treatment
 from pymyx.core.project import Project
 from pymyx.core.source import check_source
@@ -45,7 +46,7 @@ def check_treatment(project: Project, name: str, where: str = "") -> tuple[Treat
     treatment, faults = read_contract(folder / "treatment.json", shown, Treatment)
     if treatment:
         faults += name_faults(treatment.name, name, "folder", shown)
-        faults += _default_faults(treatment, shown)
+        faults += _default_faults(treatment, shown) + grant_faults(project, treatment)
     return treatment, faults + check_source(folder / "run.py", project.shown(folder / "run.py"))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from pymyx.core.contract import place, read_contract, read_json
 from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
+from pymyx.core.grants import grant_faults
 from pymyx.core.models import Flow, Step, Treatment, json_schema
 from pymyx.core.project import Project, absolute, find_project
 from pymyx.core.treatments import check_treatment, merge_params, name_faults, treatment_names
@@ -88,7 +89,9 @@ def _checked(project: Project, step: Step, shown: str, number: int) -> CheckedSt
     if treatment is None or faults:
         raise ContractError(*faults)
     params = merge_params(treatment, step.params, place(shown, ("steps", number, "params")))
-    return CheckedStep(treatment, project.data / step.input, project.data / step.output, params)
+    checked = CheckedStep(treatment, project.data / step.input, project.data / step.output, params)
+    check_grants(project, checked)
+    return checked
 
 
 def _graph_faults(project: Project, steps: list[Step], shown: str) -> list[Fault]:
@@ -169,6 +172,17 @@ def check_output(project: Project, input_dir: Path, output_dir: Path) -> None:
                 hint="write to a folder beside it",
             )
         )
+
+
+def check_grants(project: Project, step: CheckedStep) -> None:
+    """See that a treatment may read nothing that it writes.
+
+    Raises:
+        ContractError: it may.
+    """
+    faults = grant_faults(project, step.treatment, step.output_dir)
+    if faults:
+        raise ContractError(*faults)
 
 
 def check(paths: Iterable[str] = (), *, root: str | None = None) -> tuple[int, list[Fault]]:

@@ -108,7 +108,8 @@ def _mending(project: Project, name: str, job: dict[str, Any], failure: Failure)
     if readable or not os.path.lexists(refused[1]):
         return "a treatment writes to output_dir only; what it reads is never changed", ""
     note = "a treatment reads its input folder and its own, and writes to output_dir only"
-    return note, _grant(name, f'"read": ["{project.shown(Path(refused[1]))}"]')
+    grant = _grant(name, f'"read": ["{project.shown(Path(refused[1]))}"]')
+    return note, f"{grant}; or put the file into treatments/{name}/"
 
 
 def _grant(name: str, permission: str) -> str:
