@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from pymyx.core import folder
-from pymyx.core.errors import FlowStopped, LateDataError, TreatmentError
+from pymyx.core.errors import FlowStopped, LateDataError, PublishError, TreatmentError, UsageError
 from pymyx.core.flow import run_flow
 from pymyx.core.folder import day_of
 from pymyx.core.runner import Result
@@ -57,6 +57,7 @@ class Station:
         self.write_flow()
         self.made_from: dict[str, set[str]] = {}  # day: the raw files that it was last made from
         self.versions: dict[str, list[bytes]] = {}
+        self.shrunk: list[str] = []
         self.done: list[str] = []
         self.operations = OPERATIONS
         if seed % 2:  # stats are trusted at once, as in ordinary life; but then nothing may write meanwhile
@@ -108,18 +109,53 @@ class Station:
         if day < 28:
             self.write(self.name(day), self.lines(day))
 
+    def grow(self, name: str, lines: bytes) -> None:
+        path = self.raw / name
+        self.write(name, (path.read_bytes() if path.exists() else b"") + lines)
+
     def late_file(self) -> None:
         day = self.chance.randint(2, 27)
-        self.write(self.name(day), self.lines(day))
+        self.grow(self.name(day), self.lines(day))
 
     def second_device(self) -> None:
         day = self.chance.randint(2, 27)
-        self.write(f"other_2026-01-{day:02}.csv", self.lines(day))
+        self.grow(f"other_2026-01-{day:02}.csv", self.lines(day))
 
     def revert(self) -> None:
         path = self.some()
         self.write(path.name, self.versions[path.name][0])
         os.utime(path, ns=(OLD_NS, OLD_NS))
+        self.mend()
+        self.run(prune=True)
+
+    def shrink(self) -> None:
+        """A dated file loses its end: what was made from it stays, and that is an error."""
+        self.check()
+        path = self.chance.choice([path for path in self.files if day_of(path.name)] or [self.raw])
+        if path == self.raw or len(path.read_bytes().splitlines()) < 2:
+            return
+        before = contents(self.root / "data" / "split")
+        path.write_bytes(b"".join(path.read_bytes().splitlines(True)[: self.chance.randint(0, 1)]))
+        whole = (self.raw / "undated.csv").exists()
+        days = {f"2026-01-{int(day_of(path.name)[8:]) + shift:02}" for shift in (-1, 0, 1)}
+        with pytest.raises(FlowStopped) as caught:
+            run_flow("chain", root=self.root, keep_going=True)
+        assert isinstance(caught.value.errors[0], LateDataError)
+        assert path.name in str(caught.value.errors[0])
+        after = contents(self.root / "data" / "split")
+        kept = {name: data for name, data in before.items() if whole or day_of(name) in days}
+        assert {name: after[name] for name in kept} == kept
+        self.shrunk.append(path.name)
+
+    def regrow(self) -> None:
+        """A file that had shrunk is whole again, or larger; its day is made again, and nothing is said."""
+        if not self.shrunk:
+            self.shrink()
+        for name in self.shrunk:
+            path, largest = self.raw / name, max(self.versions[name], key=len)
+            if path.exists():
+                self.write(name, largest + self.chance.choice([b"", largest.splitlines(True)[0] if largest else b""]))
+        self.shrunk = []
 
     def same_size_and_time(self) -> None:
         path = self.some()
@@ -167,18 +203,27 @@ class Station:
             (output / "_notes.txt").write_text("mine", encoding="utf-8")
 
     def undated(self) -> None:
-        self.write("undated.csv", self.lines(9))
+        """A stray file of no day comes; or goes, and days that no other file is of stay as they are."""
+        stray = self.raw / "undated.csv"
+        if not stray.exists():
+            self.write("undated.csv", self.lines(9))
+            return
+        self.check()
+        if not self.made_from:
+            windows = self.windows({path.name for path in self.files} - {stray.name})
+            days = {day_of(name) for name in contents(self.root / "data" / "split")} - {""}
+            self.made_from = {day: {stray.name, *windows.get(day, ())} for day in days}
+            stray.unlink()
 
     def bad_day(self) -> None:
         path = self.some()
-        self.write(path.name, path.read_bytes() + b"2026-01-09T00:00:00Z;boom\n")
+        day = day_of(path.name) or "2026-01-09"
+        self.write(path.name, path.read_bytes() + f"{day}T00:00:00Z;boom\n".encode())
 
     def mend(self) -> None:
         for path in self.files:
             if b"boom" in path.read_bytes():
-                self.write(
-                    path.name, b"".join(line for line in path.read_bytes().splitlines(True) if b"boom" not in line)
-                )
+                self.write(path.name, path.read_bytes().replace(b"boom", b"0050"))
 
     def archive(self) -> None:
         if len(self.files) > 2 and not (self.raw / "undated.csv").exists():
@@ -256,10 +301,10 @@ class Station:
                 number += 1
                 if chance.random() < 0.5:
                     with (self.raw / self.name(day)).open("ab") as file:
-                        file.write(f"2026-01-{day:02}T00:00:{number % 60:02}Z;{number % 100}\n".encode())
+                        file.write(f"2026-01-{day:02}T00:00:{number % 60:02}Z;{number % 100:02}\n".encode())
                 else:
                     new = self.raw / ".new"
-                    new.write_bytes(f"2026-01-{day:02}T01:00:{number % 60:02}Z;{number % 100}\n".encode())
+                    new.write_bytes(f"2026-01-{day:02}T01:00:{number % 60:02}Z;{number % 100:02}\n".encode())
                     new.rename(self.raw / f"live_2026-01-{day:02}.csv")
                 time.sleep(0.005)
 
@@ -279,14 +324,63 @@ class Station:
         self.root.rename(elsewhere)
         self.root = elsewhere
 
-    def break_manifest(self) -> None:
-        """Nothing else happens meanwhile: what only a lost manifest knew of is nobody's, and stays."""
+    def lose_state(self) -> None:
+        """The manifest of a step is gone or damaged: nothing is run, until it is back, or the folder is begun anew."""
         self.check()
-        if not self.made_from or all(names <= {path.name for path in self.files} for names in self.made_from.values()):
-            for path in (self.root / "data" / ".pymyx").glob("*/manifest.json"):
-                if self.chance.random() < 0.4:
-                    path.write_bytes(path.read_bytes()[: self.chance.randint(0, 200)])
-            self.run()
+        step = self.chance.choice(STEPS)
+        output = self.root / "data" / step["output"]
+        path = output.parent / ".pymyx" / output.name / "manifest.json"
+        text = path.read_bytes()
+        path.unlink()
+        if self.chance.random() < 0.5:
+            path.write_bytes(text[: self.chance.randint(0, len(text) - 3)])
+        if not list(output.glob("*.parquet")):
+            path.write_bytes(text)
+            return
+        self.is_refused(**({} if step is STEPS[2] else {"prune": True}))
+        names = {path.name for path in self.files}
+        if self.frozen(names) or self.chance.random() < 0.3:
+            path.write_bytes(text)
+        elif step is STEPS[2] or (step is STEPS[0] and "undated.csv" in names):
+            self.is_refused(force=True)
+            shutil.rmtree(output)
+            path.unlink(missing_ok=True)
+        else:
+            self.run(force=True, prune=True)
+
+    def edit_manifest(self) -> None:
+        """It is edited by somebody: what reaches outside is refused, other code than recorded makes its day stale."""
+        self.check()
+        step = self.chance.choice(STEPS)
+        output = self.root / "data" / step["output"]
+        path = output.parent / ".pymyx" / output.name / "manifest.json"
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
+        keep = self.root / "keep"
+        keep.write_text("mine", encoding="utf-8")
+        day = self.chance.choice(list(document["days"]) or ["whole"])
+        outside = {"../../keep": {"stat": None, "sha256": "0"}}
+        made = document["days"].get(day, {"code": "", "params": "", "inputs": {}, "outputs": {}})
+        kind = self.chance.choice(["outputs", "pending", "day", "code"])
+        if kind == "code":
+            document["days"][day] = {**made, "code": "another"}
+        elif kind == "pending":
+            document["pending"] = {"../../keep": "0"}
+        else:
+            document["days"]["../../keep" if kind == "day" else day] = {**made, "outputs": outside}
+        path.write_text(json.dumps(document), encoding="utf-8")
+        if kind != "code":
+            if list(output.glob("*.parquet")):
+                self.is_refused()
+            assert keep.read_text(encoding="utf-8") == "mine"
+            path.write_text(text, encoding="utf-8")
+
+    def is_refused(self, **options: Any) -> None:
+        """A run does nothing at all."""
+        before = {step["output"]: contents(self.root / "data" / step["output"]) for step in STEPS}
+        with pytest.raises(UsageError):
+            run_flow("chain", root=self.root, keep_going=True, **options)
+        assert {step["output"]: contents(self.root / "data" / step["output"]) for step in STEPS} == before
 
     # what must hold
 
@@ -299,7 +393,9 @@ class Station:
         try:
             results = run_flow("chain", root=self.root, jobs=jobs, keep_going=True, **options)
         except FlowStopped as stopped:
-            assert all(isinstance(one, TreatmentError | LateDataError) for one in stopped.errors), stopped.errors
+            print("\n".join(str(one) for one in stopped.errors))
+            expected = TreatmentError | LateDataError | PublishError
+            assert all(isinstance(one, expected) for one in stopped.errors), stopped.errors
             self.unsure = True
             return None
         if "from_" not in options and before is not None:
@@ -325,7 +421,12 @@ class Station:
         return windows
 
     def frozen(self, names: set[str]) -> set[str]:
-        return {day for day, used in self.made_from.items() if not used <= names}
+        own = set(map(day_of, names))
+        return {
+            day
+            for day, used in self.made_from.items()
+            if used - names and (used - names != {"undated.csv"} or day not in own)
+        }
 
     def check(self) -> None:
         """Run until nothing changes; compare with a build from scratch; see that a further run does nothing."""
@@ -375,6 +476,8 @@ OPERATIONS = [
     "late_file",
     "second_device",
     "revert",
+    "shrink",
+    "regrow",
     "same_size_and_time",
     "touch",
     "touch_future",
@@ -384,6 +487,7 @@ OPERATIONS = [
     "hand_edit",
     "lose_output",
     "own_file",
+    "undated",
     "undated",
     "bad_day",
     "mend",
@@ -400,7 +504,8 @@ OPERATIONS = [
     "crash_then_revoke",
     "live_writer",
     "move",
-    "break_manifest",
+    "lose_state",
+    "edit_manifest",
 ]
 SEEDS = int(os.environ.get("PYMYX_SEEDS", "6"))
 
