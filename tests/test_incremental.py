@@ -385,10 +385,10 @@ def test_at_most_five_errors_are_shown(copier: SmallProject) -> None:
 def test_what_is_unchanged_is_told_truly(copier: SmallProject) -> None:
     """Only days that have published files are called unchanged; of all days that failed, not of the first."""
     for number in (1, 2):
-        write(copier, number)
+        write(copier, number, "fine".ljust(40))
     run_treatment("copy", "data/in", "data/out")
     for number in (1, 2, 3):
-        write(copier, number, f"boom {number}\n")
+        write(copier, number, f"boom {number}".ljust(40))
     with pytest.raises(TreatmentError) as caught:
         run_treatment("copy", "data/in", "data/out")
     assert str(caught.value.faults[-1]) == (
@@ -398,7 +398,7 @@ def test_what_is_unchanged_is_told_truly(copier: SmallProject) -> None:
     )
     assert not any("note: " in str(fault) for fault in caught.value.faults[:-1])
     for number in (1, 2):
-        write(copier, number)
+        write(copier, number, "fine".ljust(40))
     with pytest.raises(TreatmentError) as caught:
         run_treatment("copy", "data/in", "data/out", from_=day(3))
     [fault] = caught.value.faults

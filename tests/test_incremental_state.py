@@ -262,6 +262,17 @@ def test_neighbours_of_a_file_that_shrinks(station: SmallProject) -> None:
     assert changed == {f"low__{day(1)}.parquet"}
 
 
+def test_a_raw_file_that_shrinks_is_told_beside_a_failure(copier: SmallProject) -> None:
+    """A day that fails does not hide it."""
+    for number in (1, 2):
+        write(copier, number, f"{number}".rjust(100))
+    run_copy()
+    write(copier, 1, "boom".rjust(100))
+    write(copier, 2, "2")
+    with pytest.raises(TreatmentError, match=r"(?s)boom.*100 bytes then, 1 now"):
+        run_copy()
+
+
 def test_a_raw_file_of_no_day_may_shrink(copier: SmallProject) -> None:
     """A file that is rotated is made again, with one warning."""
     copier.treatment("copy", COPY, **WHOLE)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -589,7 +590,7 @@ def test_pymyx_days_names_the_days_a_child_is_asked_for(project: SmallProject, m
     of_csv = {"format": "csv", "description": "anything"}
     project.treatment("says", SAYS_DAYS, days={"before": 1, "after": 0}, input=of_csv)
     shown: list[str] = []
-    how = {"show": shown.append, "jobs": 1}
+    how: dict[str, Any] = {"show": shown.append, "jobs": 1}
     run_treatment("says", "data/in", "data/out", **how)
     (project.input / "m_2026-01-03.csv").write_text("changed\n", encoding="utf-8")
     run_treatment("says", "data/in", "data/out", **how)

@@ -20,7 +20,7 @@ from functools import cache, partial
 from typing import Any
 
 from pymyx.core.batch import Batch
-from pymyx.core.errors import Interrupted, PymyxError, UsageError
+from pymyx.core.errors import Interrupted, PublishError, PymyxError, TreatmentError, UsageError
 from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
 from pymyx.core.logger import as_unicode, log_event, now
@@ -148,7 +148,11 @@ def execute(project: Project, step: CheckedStep, *, options: Options, lock: int)
     if plan.idle:
         _remember_stats(target, found)
     else:
-        result = _make(project, step, found, target, plan, options, lock)
+        try:
+            result = _make(project, step, found, target, plan, options, lock)
+        except (TreatmentError, PublishError) as error:
+            error.faults += late_data(plan, *folders).faults
+            raise
     if options.verify:
         verify(project, step, target, plan, options, lock)
     if plan.late or plan.shrunk:
