@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from pymyx.core.confinement import FULL_ABI, landlock_abi, shortfall
+from pymyx.core.child import SHIM
+from pymyx.core.confinement import FILTERED, FULL_ABI, landlock_abi, shortfall
 from pymyx.core.errors import TreatmentError
 from pymyx.core.runner import run_treatment
 
@@ -144,15 +149,24 @@ def test_names_cannot_be_resolved(outreach: SmallProject) -> None:
     assert caught.value.faults[0].hint == grant('"network": true')
 
 
+@contextmanager
+def neighbour() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is none of a treatment's business."""
+    with subprocess.Popen(["sleep", "60"], cwd="/") as other:
+        try:
+            yield other
+        finally:
+            other.kill()
+
+
 @full
 def test_others_are_neither_signalled_nor_spied_on(outreach: SmallProject) -> None:
     """Processes outside get no signal, and their environment stays theirs."""
-    with subprocess.Popen(["sleep", "60"], cwd="/") as other:
+    with neighbour() as other:
         for deed in ("signal", "spy"):
             with pytest.raises(TreatmentError, match="PermissionError"):
                 reach(outreach, deed, other.pid)
         assert other.poll() is None
-        other.kill()
 
 
 @full
@@ -217,6 +231,20 @@ def test_allow_env(project: SmallProject, monkeypatch: pytest.MonkeyPatch) -> No
     assert caught.value.faults[0].hint == grant('"env": ["STATION_TOKEN"]', "uses_variable")
     allow(project, "uses_variable", env=["STATION_TOKEN"])
     run_treatment("uses_variable", "data/in", "data/out")
+
+
+def test_a_granted_variable_that_is_not_set_here_says_so(
+    project: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not the grant that is missing."""
+    project.misbehaving("uses_variable")
+    allow(project, "uses_variable", env=["STATION_TOKEN"])
+    monkeypatch.delenv("STATION_TOKEN", raising=False)
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("uses_variable", "data/in", "data/out")
+    fault = caught.value.faults[0]
+    assert fault.notes[0] == "`STATION_TOKEN` is granted (allow.env), but it is not set here"
+    assert fault.hint == "set it where PyMyx is started (a cron line has few variables): export STATION_TOKEN=…"
 
 
 @full
@@ -359,3 +387,152 @@ def test_a_thread_that_ends_takes_no_run_with_it(project: SmallProject) -> None:
             thread.join()
     assert len(results) == 1
     assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
+
+
+@full
+def test_socketpair_for_anything_but_stream_is_refused(outreach: SmallProject) -> None:
+    """A datagram from one of a pair would reach a socket of others by its path; a stream reaches its peer alone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind("socket")
+        other.settimeout(5)
+        path = outreach.root / "socket"
+        with pytest.raises(TreatmentError) as caught:
+            reach(outreach, "datagram", path)
+        assert caught.value.faults[0].what.endswith("PermissionError: [Errno 13] Permission denied")
+        assert caught.value.faults[0].hint == grant('"network": true')
+        reach(outreach, "datagram", path, confine="off")
+        assert other.recv(1) == b"x"
+    code = "import socket\ndef run(input_dir, output_dir, params):\n    a, b = socket.socketpair()\n    a.setblocking(False)\n    a.send(b'x')\n    assert b.recv(1) == b'x'\n"
+    outreach.treatment("streams", code + "    import asyncio\n    asyncio.run(asyncio.sleep(0))\n")
+    run_treatment("streams", "data/in", "data/out-2")
+
+
+ON_OTHERS = ["limit", "priority", "affinity", "scheduler", "scheduling"]
+
+
+@full
+@pytest.mark.parametrize("deed", ON_OTHERS)
+def test_limits_and_priorities_of_others_are_out_of_reach(outreach: SmallProject, deed: str) -> None:
+    """A treatment sets them for itself alone: a limit of processor time would kill a neighbour."""
+    with neighbour() as other:
+        before = resource.prlimit(other.pid, resource.RLIMIT_CPU)
+        with pytest.raises(TreatmentError, match="PermissionError"):
+            reach(outreach, deed, other.pid)
+        assert resource.prlimit(other.pid, resource.RLIMIT_CPU) == before
+        assert os.getpriority(os.PRIO_PROCESS, other.pid) == os.getpriority(os.PRIO_PROCESS, 0)
+        reach(outreach, deed, 0)
+        reach(outreach, deed, other.pid, confine="off")
+
+
+@full
+def test_priorities_of_a_whole_user_are_out_of_reach(outreach: SmallProject) -> None:
+    """One call would slow down all that its user runs."""
+    with pytest.raises(TreatmentError, match="PermissionError"):
+        reach(outreach, "priority of user", 4_000_000)
+
+
+UNUSED = {"sched_setattr": (314, 274), "ioprio_set": (251, 30), "add_key": (248, 217), "request_key": (249, 218)}
+
+
+@full
+@pytest.mark.parametrize("name", [*UNUSED, "keyctl"])
+def test_calls_that_python_does_not_know_are_refused(outreach: SmallProject, name: str) -> None:
+    """With arguments that make no sense they fail in any case, but with another error."""
+    numbers = json.dumps(dict(zip(FILTERED, {**UNUSED, "keyctl": (250, 219)}[name], strict=True)))
+    with pytest.raises(TreatmentError, match="Permission denied"):
+        reach(outreach, "call", numbers)
+    with pytest.raises(TreatmentError) as caught:
+        reach(outreach, "call", numbers, confine="off")
+    assert "Permission denied" not in str(caught.value)
+
+
+@full
+@pytest.mark.parametrize("call", ["shmget", "semget", "msgget", "mq_open"])
+def test_ipc_is_refused_unless_shared_memory_is_granted(outreach: SmallProject, call: str) -> None:
+    """Memory, semaphores and queues that other processes could reach by a key or a name."""
+    with pytest.raises(TreatmentError) as caught:
+        reach(outreach, "share", call)
+    assert "PermissionError: [Errno 13] Permission denied" in caught.value.faults[0].what
+    assert caught.value.faults[0].hint == grant('"shared_memory": true')
+    allow(outreach, "reaches_out", shared_memory=True)
+    reach(outreach, "share", call)
+
+
+def test_numbers_of_system_calls_are_those_of_the_headers() -> None:
+    """On both machines, where the kernel's headers are installed."""
+    from_headers = {machine: header_numbers(path) for machine, path in HEADERS.items() if path.exists()}
+    if not from_headers:
+        pytest.skip("no kernel headers")
+    sys.path.insert(0, str(SHIM.parent))
+    try:
+        kernel = __import__("kernel")
+    finally:
+        sys.path.remove(str(SHIM.parent))
+        del sys.modules["kernel"]
+    of_processes = {name: numbers for name, (numbers, _) in kernel.ON_PROCESSES.items()}
+    known = {**kernel.SOCKETS, **kernel.KEYRINGS, **kernel.IPC, **kernel.ON_A_PROCESS, **of_processes}
+    for machine, numbers in from_headers.items():
+        at = kernel.MACHINES.index(machine)
+        assert {name: one[at] for name, one in known.items()} == {name: numbers[name] for name in known}
+        assert kernel.SOCKETPAIR[at] == numbers["socketpair"]
+
+
+HEADERS = {
+    "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
+    "aarch64": Path("/usr/include/asm-generic/unistd.h"),
+}
+
+
+def header_numbers(path: Path) -> dict[str, int]:
+    """The system calls that a header of the kernel defines."""
+    return {name: int(number) for name, number in re.findall(r"__NR_(\w+) (\d+)", path.read_text(encoding="utf-8"))}
+
+
+@full
+def test_fonts_are_readable(outreach: SmallProject) -> None:
+    """What fontconfig and matplotlib look through for fonts, wherever it exists."""
+    code = (
+        "import os, shutil, subprocess\n"
+        "def run(input_dir, output_dir, params):\n"
+        "    for folder in filter(os.path.isdir, params['folders']):\n"
+        "        for place, _, names in os.walk(folder, onerror=lambda error: (_ for _ in ()).throw(error)):\n"
+        "            for name in names:\n"
+        "                if os.path.exists(f'{place}/{name}'):\n"
+        "                    open(f'{place}/{name}', 'rb').close()\n"
+        "    if shutil.which('fc-list'):\n"
+        "        done = subprocess.run(['fc-list'], capture_output=True, text=True, check=True)\n"
+        "        assert not done.stderr, done.stderr\n"
+    )
+    outreach.treatment("draws", code, params={"folders": {"type": "array"}})
+    folders = ["/etc/fonts", "/usr/share/fonts", "/usr/local/share/fonts", "/var/cache/fontconfig"]
+    run_treatment("draws", "data/in", "data/out", {"folders": folders})
+
+
+SPEAKS = [
+    "OSError('Could not resolve host: api.example.org')",
+    "RuntimeError('Failed to connect to 10.0.0.1 port 443')",
+    "ConnectionRefusedError(111, 'Connection refused')",
+    "OSError(101, 'Network is unreachable')",
+    "ValueError('Temporary failure in name resolution')",
+    "type('ConnectTimeout', (Exception,), {})('timed out')",
+]
+
+
+@full
+@pytest.mark.parametrize("error", SPEAKS)
+def test_a_failure_that_speaks_of_connecting_or_resolving_gets_the_hint(project: SmallProject, error: str) -> None:
+    """Whatever library it comes from; but not where the network is granted, nor for a mistake in the code."""
+    raising = f"def run(input_dir, output_dir, params):\n    raise {error}\n"
+    project.treatment("fetches", raising)
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("fetches", "data/in", "data/out")
+    assert caught.value.faults[0].notes[0] == NETWORK_NOTE
+    assert caught.value.faults[0].hint == grant('"network": true', "fetches")
+    allow(project, "fetches", network=True)
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("fetches", "data/in", "data/out")
+    assert caught.value.faults[0].hint == ""
+    project.treatment("fetches", "def run(input_dir, output_dir, params):\n    raise KeyError('connected')\n")
+    with pytest.raises(TreatmentError) as caught:
+        run_treatment("fetches", "data/in", "data/out")
+    assert caught.value.faults[0].hint == ""

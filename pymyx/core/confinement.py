@@ -44,6 +44,7 @@ def rules(
         "read": [str(path) for path in read],
         "write": [str(path) for path in write],
         "network": treatment.allow.network,
+        "shared_memory": treatment.allow.shared_memory,
         "filtered": _has_filter(),
     }
 

@@ -18,6 +18,13 @@ from pymyx.core.validator import CheckedStep
 NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
 MOST_LINES = 30  # of a traceback
 VERBS = {"confine": "could not be confined", "load": "could not be loaded", "run": "failed"}
+MISSING = "(?:No such file or directory|Failed to open|non-existent directory)"
+SHARED = "multiprocessing|shared_memory|(?:shm|sem|msg)get|mq_open|sysv_ipc|posix_ipc"
+NETWORK = re.compile(
+    r"\bconnect|connection|resolv(e|ing)|name resolution|name or service|gaierror|unreachable",
+    re.IGNORECASE,
+)
+MISTAKES = {"AttributeError", "KeyError", "NameError", "TypeError"}  # that speak of code, whatever its names mean
 RELATIONS = {"cause": "because of", "context": "while handling"}
 
 
@@ -34,14 +41,13 @@ def failed(
     after = f"treatment `{name}` {{}} after {duration_ms / 1000:.1f} s"
     used = f"it used {ending.cpu_s:.1f} s of processor and at most {ending.peak_mb} MB of memory"
     if ending.stopped == "timeout":
-        hint = (
-            f"give it more: limits.timeout_s in treatments/{name}/treatment.json, or --timeout-s, the stricter counts"
-        )
-        fault = Fault(f"{after.format('was stopped')}: its time was up", notes=(used, unchanged), hint=hint)
+        hint = _more(name, "timeout_s")
+        what = f"{after.format('was stopped')}: its time was up ({job['timeout_s']:g} s)"
+        fault = Fault(what, notes=(used, unchanged), hint=hint)
     elif ending.stopped == "output":
         fault = Fault(f"{after.format('was stopped')}: it printed more than 1 GiB", notes=(used, unchanged))
     elif failure:
-        fault = _raised(project, name, job, failure, unchanged)
+        fault = _raised(project, step, job, failure, unchanged)
     elif died:
         fault = _crashed(project, step, died, ending, after.format("crashed"), (used, unchanged))
     elif ending.statement.strip() and not ending.outcome:
@@ -64,14 +70,15 @@ def failed(
     )
 
 
-def _raised(project: Project, name: str, job: dict[str, Any], failure: Failure, unchanged: str) -> Fault:
+def _raised(project: Project, step: CheckedStep, job: dict[str, Any], failure: Failure, unchanged: str) -> Fault:
+    name = step.treatment.name
     evidence = [f"{RELATIONS[link.relation]}: {_in_words(project, link)}" for link in failure.chain]
     trace = _relative(project, failure.traceback).splitlines()
     if failure.traceback.count('File "') > 1 or "  | " in failure.traceback:  # one frame says no more than `at`
         left_out = len(trace) - MOST_LINES
         mark = f"… ({left_out} lines left out) …"
         evidence += trace if left_out <= 0 else [*trace[:5], mark, *trace[5 - MOST_LINES :]]
-    note, hint = _mending(project, name, job, failure)
+    note, hint = _mending(project, step, job, failure)
     return Fault(
         f"treatment `{name}` {VERBS[failure.phase]}: {failure.type}: {_relative(project, failure.message)}".rstrip(
             ": "
@@ -83,33 +90,58 @@ def _raised(project: Project, name: str, job: dict[str, Any], failure: Failure, 
     )
 
 
-def _mending(project: Project, name: str, job: dict[str, Any], failure: Failure) -> tuple[str, str]:
+def _mending(project: Project, step: CheckedStep, job: dict[str, Any], failure: Failure) -> tuple[str, str]:
     """A note and a hint for failures whose way out is known: a missing package, a limit, a refusal of the kernel."""
+    name = step.treatment.name
     types = [one.type for one in (failure, *failure.chain)]
     told = "\n".join([one.message for one in (failure, *failure.chain)])
     missing = re.match(r"No module named '([\w.]+)'", failure.message)
     if missing:
         return "", f"install the package that provides `{missing[1]}`: {sys.executable} -m pip install …"
-    if "MemoryError" in types and job["memory_mb"]:
-        return f"its limit is {job['memory_mb']} MB of data (memory_mb)", ""
-    variable = failure.message.strip("'\"")
-    if failure.type == "KeyError" and "os.environ" in failure.traceback and variable in os.environ:
-        return "a treatment sees few environment variables", _grant(name, f'"env": ["{variable}"]')
-    if not job["confine"]:
+    if job["memory_mb"] and any(re.search(r"Memory(Error|Exception)$", one) for one in types):  # numpy's, pyarrow's too
+        return f"its limit is {job['memory_mb']} MB of data (memory_mb)", _more(name, "memory_mb")
+    if failure.type == "KeyError" and "environ" in failure.traceback:
+        return _variable(step, failure.message.strip("'\""))
+    absent = re.search(rf"{MISSING}.*?['\"](/[^'\"]+)['\"]", told)
+    if absent and step.output_dir in Path(absent[1]).parents:
+        return "output_dir is private, empty at first and flat: write files straight into it", ""
+    return _permission(project, name, job["confine"], types, told, failure.traceback) if job["confine"] else ("", "")
+
+
+def _variable(step: CheckedStep, variable: str) -> tuple[str, str]:
+    """A note and a hint for an environment variable that was looked for in vain."""
+    if variable in step.treatment.allow.env:
+        hint = f"set it where PyMyx is started (a cron line has few variables): export {variable}=…"
+        return f"`{variable}` is granted (allow.env), but it is not set here", hint
+    if variable not in os.environ:
         return "", ""
-    if "/dev/shm" in told or re.search("multiprocessing|shared_memory", failure.traceback):  # noqa: S108  not a temp file
-        return "", _grant(name, '"shared_memory": true') if "PermissionError" in types else ""
-    if "socket.gaierror" in types or ("Permission denied" in told and "socket" in failure.traceback):
+    return "a treatment sees few environment variables", _grant(step.treatment.name, f'"env": ["{variable}"]')
+
+
+def _permission(
+    project: Project, name: str, confine: dict[str, Any], types: list[str], told: str, traceback: str
+) -> tuple[str, str]:
+    """A note and a hint for what the kernel refused; `types` and `told` are what was raised, and what led to it."""
+    refused = "PermissionError" in types or "Permission denied" in told
+    if "/dev/shm" in told or re.search(SHARED, f"{told}{traceback}"):  # noqa: S108  not a temp file
+        return "", _grant(name, '"shared_memory": true') if refused else ""
+    speaks = re.search(NETWORK, "\n".join([*types, told])) and not set(types) & MISTAKES
+    if not confine["network"] and (speaks or ("Permission denied" in told and "socket" in traceback)):
         return "a treatment has no network", _grant(name, '"network": true')
-    refused = re.search(r"""(?:Permission denied|Failed to open).*?['"](/[^'"]+)['"]""", told)
-    if "PermissionError" not in types or not refused:
+    path = re.search(r"""(?:Permission denied|Failed to open).*?['"](/[^'"]+)['"]""", told)
+    if "PermissionError" not in types or not path:
         return "", ""
-    readable = any(Path(refused[1]).is_relative_to(path) for path in job["confine"]["read"])
-    if readable or not os.path.lexists(refused[1]):
+    readable = any(Path(path[1]).is_relative_to(one) for one in confine["read"])
+    if readable or not os.path.lexists(path[1]):
         return "a treatment writes to output_dir only; what it reads is never changed", ""
     note = "a treatment reads its input folder and its own, and writes to output_dir only"
-    grant = _grant(name, f'"read": ["{project.shown(Path(refused[1]))}"]')
+    grant = _grant(name, f'"read": ["{project.shown(Path(path[1]))}"]')
     return note, f"{grant}; or put the file into treatments/{name}/"
+
+
+def _more(name: str, limit: str) -> str:
+    option = f"--{limit.replace('_', '-')}"
+    return f"give it more: limits.{limit} in treatments/{name}/treatment.json, or {option}, the stricter counts"
 
 
 def _grant(name: str, permission: str) -> str:
@@ -140,10 +172,11 @@ def _crashed(
     if died.name in NATIVE:
         subject = f"a {words}" if died == signal.SIGSEGV else died.name
         notes = (f"{subject} comes from native code, not from a Python exception", *notes)
-        own = rf'File "({re.escape(str(project.treatments / step.treatment.name))}/[^"]+)", line (\d+) in (\S+)'
-        last = re.search(own, ending.output)
+        own = project.treatments / step.treatment.name
+        as_dumped = str(own).encode("ascii", "backslashreplace").decode()  # by faulthandler
+        last = re.search(rf'File "{re.escape(as_dumped)}/([^"]+)", line (\d+) in (\S+)', ending.output)
         if last:
-            where = f"{project.shown(Path(last[1]))}:{last[2]}, in {last[3]} (last Python line before the crash)"
+            where = f"{project.shown(own / last[1])}:{last[2]}, in {last[3]} (last Python line before the crash)"
     elif died == signal.SIGKILL:
         notes = ("SIGKILL comes from outside: from the kernel when memory runs out, or from whoever sent it", *notes)
     name, folder = step.treatment.name, project.shown(step.input_dir)

@@ -1,7 +1,8 @@
 """The kernel's part of the shim: Landlock, seccomp, prctl and limits, by ctypes. Runs inside the child; Linux only.
 
 Landlock keeps a process, and all it will ever start, to the files it was granted, from TCP and from
-signalling others; a seccomp filter denies it sockets of every other kind. Neither can be undone.
+signalling others; a seccomp filter denies it sockets of every other kind, keyrings, memory and queues that
+processes share, and setting limits or priorities of another process. Neither can be undone.
 Numbers are those of the kernel's headers (linux/landlock.h, seccomp.h, filter.h, prctl.h); the system calls
 of Landlock have the same number on every architecture.
 """
@@ -36,13 +37,38 @@ SYSTEM = (
     *("/etc/passwd", "/etc/ssl", "/etc/timezone", "/dev/random", "/dev/urandom", "/dev/zero"),
     *("/proc/cpuinfo", "/proc/filesystems", "/proc/meminfo", "/proc/self", "/proc/stat"),
     *("/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu"),
+    # fonts, beside those in /usr/share and /usr/local/share
+    *("/etc/fonts", "/etc/X11/fonts", "/usr/X11/lib/X11/fonts", "/usr/X11R6/lib/X11/fonts"),
+    *("/var/cache/fontconfig", "/var/lib/fonts"),
 )
 NETWORK = tuple(f"/etc/{name}" for name in ("resolv.conf", "hosts", "host.conf", "gai.conf", "services", "protocols"))
 
-# AUDIT_ARCH, number of socket(), first number of another calling convention
-MACHINES = {"x86_64": (0xC000003E, 41, 0x40000000), "aarch64": (0xC00000B7, 198, 0xFFFFFFFF)}
-IO_URING_SETUP = 425
+# numbers of system calls, by machine; the first three are AUDIT_ARCH, and where another calling convention begins
+MACHINES = ("x86_64", "aarch64")
+ARCHITECTURE = (0xC000003E, 0xC00000B7)
+FOREIGN = (0x40000000, 0xFFFFFFFF)
+SOCKETS = {"socket": (41, 198), "io_uring_setup": (425, 425)}
+SOCKETPAIR = (53, 199)
+AF_UNIX, STREAM = (1,), (1, 0x801, 0x80001, 0x80801)  # SOCK_STREAM, with the flags of any type
+KEYRINGS = {"add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219)}
+IPC = {
+    **{"shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195)},
+    **{"semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192)},
+    **{"msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187)},
+    **{"mq_open": (240, 180), "mq_unlink": (241, 181)},
+}
+ON_A_PROCESS = {  # number of the process first
+    **{"prlimit64": (302, 261), "sched_setaffinity": (203, 122), "sched_setattr": (314, 274)},
+    **{"sched_setparam": (142, 118), "sched_setscheduler": (144, 119)},
+}
+ON_PROCESSES = {  # first what the number stands for, with its value for one process
+    "setpriority": ((141, 140), 0),
+    "ioprio_set": ((251, 30), 1),
+}
 EACCES = 13
+LOAD, EQUAL, AT_LEAST, END = 0x20, 0x15, 0x35, 0x06  # what an instruction of a filter does
+REFUSE, ALLOW = (END, 0, 0, 0x00050000 | EACCES), (END, 0, 0, 0x7FFF0000)
+Instruction = tuple[int, int, int, int]
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -61,21 +87,29 @@ def call(function: object, *arguments: object) -> int:
 
 
 def confine(
-    *, abi: int, filtered: bool, root: str, read: list[str], write: list[str], network: bool, code: list[str]
+    *,
+    abi: int,
+    filtered: bool,
+    root: str,
+    read: list[str],
+    write: list[str],
+    network: bool,
+    shared_memory: bool,
+    code: list[str],
 ) -> None:
     """Keep this process, and all it starts, to the `read` and `write` paths; no network unless `network`.
 
-    `abi` is the version of Landlock to use, 0 for none; `filtered` says whether system calls can be filtered; `root`
-    is the project's, links followed. What Python needs, and `code`, can be read too. A path that is not there
-    grants nothing.
+    No memory or queues that it would share with others by System V or POSIX names unless `shared_memory`. `abi` is
+    the version of Landlock to use, 0 for none; `filtered` says whether system calls can be filtered; `root` is the
+    project's, links followed. What Python needs, and `code`, can be read too. A path that is not there grants nothing.
     """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     if abi:
         readable = [*read, *code, *python_paths(root), *SYSTEM, *(NETWORK if network else ())]
         searched = [entry for entry in sys.path if holds(entry, root)]
         restrict_files(abi, readable, searched, write, network)
-    if filtered and not network:
-        deny_sockets(*MACHINES[os.uname().machine])
+    if filtered:
+        filter_calls(network, shared_memory)
 
 
 def python_paths(root: str) -> list[str]:
@@ -129,19 +163,41 @@ def grant(ruleset: int, path: str, rights: int) -> None:
     os.close(descriptor)
 
 
-def deny_sockets(machine: int, socket: int, foreign: int) -> None:
-    """Install a filter of system calls: socket() and io_uring are refused, and other calling conventions."""
-    load, equal, at_least, end = 0x20, 0x15, 0x35, 0x06
+def filter_calls(network: bool, shared_memory: bool) -> None:
+    """Install a filter of system calls; what is refused fails with EACCES."""
+    machine = MACHINES.index(os.uname().machine)
+    refused = {**KEYRINGS, **({} if network else SOCKETS), **({} if shared_memory else IPC)}
+    itself = (0, os.getpid())
     program = [
-        (load, 0, 0, 4),  # the architecture
-        (equal, 0, 5, machine),
-        (load, 0, 0, 0),  # the number of the call
-        (at_least, 3, 0, foreign),
-        (equal, 2, 0, socket),
-        (equal, 1, 0, IO_URING_SETUP),
-        (end, 0, 0, 0x7FFF0000),  # allow
-        (end, 0, 0, 0x00050000 | EACCES),
+        (LOAD, 0, 0, 4),  # the architecture
+        (EQUAL, 1, 0, ARCHITECTURE[machine]),
+        REFUSE,
+        (LOAD, 0, 0, 0),  # the number of the call
+        (AT_LEAST, 0, 1, FOREIGN[machine]),
+        REFUSE,
     ]
+    for numbers in refused.values():
+        program += [(EQUAL, 0, 1, numbers[machine]), REFUSE]
+    for numbers in ON_A_PROCESS.values():
+        program += only(numbers[machine], [itself])
+    for numbers, one_process in ON_PROCESSES.values():
+        program += only(numbers[machine], [(one_process,), itself])
+    if not network:  # datagrams reach the sockets of others by their path, and can carry descriptors there
+        program += only(SOCKETPAIR[machine], [AF_UNIX, STREAM])
+    program.append(ALLOW)
     instructions = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in program))
     header = struct.pack("@HP", len(program), ctypes.addressof(instructions))
     call(libc.prctl, PR_SET_SECCOMP, 2, header, 0, 0)
+
+
+def only(number: int, accepted: list[tuple[int, ...]]) -> list[Instruction]:
+    """Refuse a call unless each of its first arguments is one of those accepted for it.
+
+    They are C ints: like the kernel, the filter looks at their lower halves only.
+    """
+    program: list[Instruction] = []
+    for position, values in enumerate(accepted):
+        program.append((LOAD, 0, 0, 16 + 8 * position))
+        program += [(EQUAL, len(values) - at, 0, value) for at, value in enumerate(values)]
+        program.append(REFUSE)
+    return [(EQUAL, 0, len(program) + 1, number), *program, ALLOW]
