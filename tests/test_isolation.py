@@ -26,6 +26,9 @@ UNCHANGED = "note: nothing was published; `data/out` is unchanged\n"
 ALONE = "hint: run it alone: python -m pymyx.core.runner --treatment {name} --input data/in --output scratch\n"
 ENDED = "note: something in it ended the process, as os._exit() does, or closed its descriptors\n"
 KILLED = "note: SIGKILL comes from outside: from the kernel when memory runs out, or from whoever sent it\n"
+MORE_MEMORY = (
+    "hint: give it more: limits.memory_mb in treatments/{name}/treatment.json, or --memory-mb, the stricter counts\n"
+)
 
 # what the runner says on its stderr, whole; the event holds the first lines of it
 FAILURES = {
@@ -418,7 +421,7 @@ def test_timeout(published: SmallProject, name: str) -> None:
     told = without_usage(done.stderr.removeprefix("asleep\n"))
     seconds = told.partition(" s: ")[0].rpartition(" ")[2]
     assert told == (
-        f"error: treatment `{name}` was stopped after {seconds} s: its time was up\n{UNCHANGED}"
+        f"error: treatment `{name}` was stopped after {seconds} s: its time was up (0.7 s)\n{UNCHANGED}"
         f"hint: give it more: limits.timeout_s in treatments/{name}/treatment.json, or --timeout-s, the stricter counts\n"
     )
     assert 0.7 <= float(seconds) <= 4.7
@@ -464,7 +467,9 @@ def test_memory_limit(published: SmallProject) -> None:
     assert done.stderr.startswith(
         "error: treatment `memory_hog` failed: MemoryError\n  at treatments/memory_hog/run.py:7"
     )
-    assert done.stderr.endswith(f"note: its limit is 2000 MB of data (memory_mb)\n{UNCHANGED}")
+    assert done.stderr.endswith(
+        f"note: its limit is 2000 MB of data (memory_mb)\n{UNCHANGED}{MORE_MEMORY.format(name='memory_hog')}"
+    )
     published.misbehaving("works_hard")
     published.owned_by("works_hard")
     assert published.run("works_hard", "--memory-mb", "512").returncode == 0
@@ -598,3 +603,63 @@ def test_pymyx_days_names_the_days_a_child_is_asked_for(project: SmallProject, m
     run_treatment("says", "data/in", "data/whole", **how)
     asked = "2026-01-03,2026-01-04\n"  # the last day looks back on one that has a file, so it may get one of its own
     assert shown == [f"2026-01-01,2026-01-02,{asked}", asked, "unset\n"]
+
+
+@pytest.mark.parametrize("name", ["große Muschel 貝", "it's", os.fsdecode(b"caf\xe9")])
+def test_project_paths_of_any_letters_never_show_a_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """In what is printed, raised and logged the real folders stand in place of the private ones; a crash has its line."""
+    root = tmp_path / name
+    root.mkdir()
+    monkeypatch.chdir(root)
+    odd = SmallProject(root)
+    shows = (
+        "import os\ndef run(input_dir, output_dir, params):\n"
+        "    print(output_dir)\n    print(repr(input_dir))\n"
+        "    try:\n        open(f'{output_dir}/none')\n"
+        "    except OSError as error:\n        raise ValueError(f'{output_dir} is private') from error\n"
+    )
+    (odd.input / "a.csv").rename(odd.input / "a_2026-01-01.csv")
+    days = {"before": 0, "after": 0}
+    odd.treatment("shows", shows, days=days, input={"format": "csv", "description": "anything"})
+    done = odd.run("shows")
+    shown = str(root).encode("utf-8", "backslashreplace").decode()
+    assert done.stderr.splitlines()[0] == f"{shown}/data/out"
+    assert "data/out is private" in done.stderr
+    assert "because of: FileNotFoundError: [Errno 2] No such file or directory: " in done.stderr
+    for told in (done.stderr, (root / "pymyx.log").read_text(encoding="utf-8")):
+        assert "stage-" not in told
+    odd.misbehaving("segfault")
+    assert "at treatments/segfault/run.py:7, in _read (last Python line before the crash)" in odd.run("segfault").stderr
+
+
+def test_memory_errors_of_libraries_get_the_note_and_a_hint(published: SmallProject) -> None:
+    """numpy's and pyarrow's are MemoryErrors of another name."""
+    hint = MORE_MEMORY.format(name="hog")
+    wanted = {
+        "numpy._core._exceptions._ArrayMemoryError": "import numpy\n    numpy.ones(10**9)",
+        "pyarrow.lib.ArrowMemoryError": "import pyarrow\n    pyarrow.allocate_buffer(8 * 10**9)",
+    }
+    for name, code in wanted.items():
+        published.treatment("hog", f"def run(input_dir, output_dir, params):\n    {code}\n")
+        done = published.run("hog", "--memory-mb", "2000")
+        assert done.stderr.startswith(f"error: treatment `hog` failed: {name}: ")
+        assert done.stderr.endswith(f"note: its limit is 2000 MB of data (memory_mb)\n{UNCHANGED}{hint}")
+
+
+def test_a_missing_folder_under_output_dir_says_that_the_stage_is_flat(published: SmallProject) -> None:
+    """Whoever opens the file: Python, pandas or pyarrow."""
+    path = "output_dir + '/sub/a.parquet'"
+    for code in (
+        f"open({path}, 'w')",
+        f"import pandas\n    pandas.DataFrame({{'a': [1]}}).to_csv({path})",
+        f"import pyarrow\n    pyarrow.OSFile({path}, 'w')",
+    ):
+        published.treatment("nests", f"def run(input_dir, output_dir, params):\n    {code}\n")
+        with pytest.raises(TreatmentError) as caught:
+            run_treatment("nests", "data/in", "data/out")
+        assert (
+            caught.value.faults[0].notes[0]
+            == "output_dir is private, empty at first and flat: write files straight into it"
+        )

@@ -258,7 +258,7 @@ def order_for(
         processors=processors,
         keep=lock,
         show=options.show,
-        replace=((str(stage.output_dir), str(step.output_dir)), (str(stage.view_dir), str(source))),
+        real_paths=((str(stage.output_dir), str(step.output_dir)), (str(stage.view_dir), str(source))),
     )
 
 

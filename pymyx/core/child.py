@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class Order:
         processors: its share of them.
         keep: a descriptor that stays open to its very end.
         show: called with what it prints, whole lines of text.
-        replace: in what it prints and states, the first of each pair is replaced by the second.
+        real_paths: pairs of a path the child is given and the one that stands in its place in all that is shown.
     """
 
     job: dict[str, Any]
@@ -81,7 +82,7 @@ class Order:
     processors: int
     keep: int
     show: Show
-    replace: tuple[tuple[str, str], ...]
+    real_paths: tuple[tuple[str, str], ...]
 
 
 class Child:
@@ -93,7 +94,7 @@ class Child:
 
     def __init__(self, order: Order) -> None:
         self.stopped = ""
-        self._order = order
+        self._given = [(form, real) for path, real in order.real_paths for form in _forms(path)]
         self.started = time.monotonic()
         self._deadline = self.started + order.timeout_s
         with ExitStack() as files:
@@ -101,7 +102,7 @@ class Child:
             self._report = files.enter_context(_nameless_file())
             self.process = _start(order, self._stderr, self._report)
             assert self.process.stdout
-            self.relay = Relay(self.process.stdout, order.show, order.replace)
+            self.relay = Relay(self.process.stdout, order.show, self._shown)
             self.exit_fd = _exit_of(self.process)
             self._files = files.pop_all()
 
@@ -129,12 +130,29 @@ class Child:
             self.relay.finish()
             statement = _content(self._stderr)
             used = _content(self._report)
-        for old, new in self._order.replace:
-            statement = statement.replace(old, new)
         if used:  # by the warden, who knows better: what it says does not count the runner's own memory
             peak_mb, cpu_s = json.loads(used)["peak_mb"], json.loads(used)["cpu_s"]
         returncode = self.process.returncode
-        return Ending(_outcome(statement), statement, returncode, self.relay.kept, self.stopped, cpu_s, peak_mb)
+        outcome, raw = self._outcome(statement), self._shown(statement)
+        return Ending(outcome, raw, returncode, self.relay.kept, self.stopped, cpu_s, peak_mb)
+
+    def _outcome(self, statement: str) -> Success | Failure | None:
+        """What it stated; its paths are replaced after it has been read, for JSON spells them in its own way."""
+        try:
+            outcome = Outcome.model_validate_json(statement).root
+        except ValidationError:
+            return None
+        return (
+            Failure.model_validate(_each_text(outcome.model_dump(), self._shown))
+            if isinstance(outcome, Failure)
+            else outcome
+        )
+
+    def _shown(self, text: str) -> str:
+        """`text` with the real paths in place of those that the child was given."""
+        for form, real in self._given:
+            text = text.replace(form, real)
+        return text
 
 
 def _start(order: Order, stderr: IO[bytes], report: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -212,8 +230,15 @@ def _content(file: IO[bytes]) -> str:
     return file.read(LONGEST_STATEMENT).decode("utf-8", "replace")
 
 
-def _outcome(statement: str) -> Success | Failure | None:
-    try:
-        return Outcome.model_validate_json(statement).root
-    except ValidationError:
-        return None
+def _forms(path: str) -> set[str]:
+    """How a path can stand in a text: as it is, in Python's quotes, or with what is no Unicode escaped."""
+    return {path, repr(path)[1:-1], path.encode("utf-8", "backslashreplace").decode("utf-8")}
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """A document with each of its texts changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_each_text(one, change) for one in value]
+    return {key: _each_text(one, change) for key, one in value.items()} if isinstance(value, dict) else value

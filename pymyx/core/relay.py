@@ -15,16 +15,15 @@ Show = Callable[[str], None]
 class Relay:
     """Relays a pipe, whole lines of text at a time; bounded in memory, whatever is printed.
 
-    `length` is the number of bytes read so far. In what is shown, the first of each pair of
-    `replace` is replaced by the second.
+    `length` is the number of bytes read so far. What is shown is what `reword` makes of the text.
     """
 
-    def __init__(self, pipe: IO[bytes], show: Show, replace: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, pipe: IO[bytes], show: Show, reword: Callable[[str], str]) -> None:
         os.set_blocking(pipe.fileno(), False)
         self.pipe = pipe
         self.length = 0  # bytes read
         self._show = show
-        self._replace = replace
+        self._reword = reword
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._line = ""
         self._head = ""
@@ -68,8 +67,7 @@ class Relay:
     def _pass_on(self, text: str) -> None:
         if not text:
             return
-        for old, new in self._replace:
-            text = text.replace(old, new)
+        text = self._reword(text)
         self._show(text)
         self._shown += len(text)
         room = KEPT - len(self._head)

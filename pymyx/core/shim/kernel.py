@@ -52,14 +52,26 @@ SOCKETPAIR = (53, 199)
 AF_UNIX, STREAM = (1,), (1, 0x801, 0x80001, 0x80801)  # SOCK_STREAM, with the flags of any type
 KEYRINGS = {"add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219)}
 IPC = {
-    **{"shmget": (29, 194), "shmat": (30, 196), "shmctl": (31, 195)},
-    **{"semget": (64, 190), "semop": (65, 193), "semctl": (66, 191), "semtimedop": (220, 192)},
-    **{"msgget": (68, 186), "msgsnd": (69, 189), "msgrcv": (70, 188), "msgctl": (71, 187)},
-    **{"mq_open": (240, 180), "mq_unlink": (241, 181)},
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "semget": (64, 190),
+    "semop": (65, 193),
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
+    "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
+    "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
 }
 ON_A_PROCESS = {  # number of the process first
-    **{"prlimit64": (302, 261), "sched_setaffinity": (203, 122), "sched_setattr": (314, 274)},
-    **{"sched_setparam": (142, 118), "sched_setscheduler": (144, 119)},
+    "prlimit64": (302, 261),
+    "sched_setaffinity": (203, 122),
+    "sched_setattr": (314, 274),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
 }
 ON_PROCESSES = {  # first what the number stands for, with its value for one process
     "setpriority": ((141, 140), 0),
