@@ -105,12 +105,13 @@ class SmallProject:
         return self.cli("runner", "--treatment", name, *folders, *arguments, **options)
 
     @contextmanager
-    def at_work(self, command: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    def at_work(self, command: str, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
         """A command line in the background, once its treatment has said `asleep`; ended in the end."""
         process = subprocess.Popen(
-            self.argv(command, *arguments),
+            [*prefix, *self.argv(command, *arguments)],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(REPO)},
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -123,9 +124,10 @@ class SmallProject:
             process.terminate()
 
     @contextmanager
-    def run_at_work(self, name: str) -> Iterator[subprocess.Popen[str]]:
+    def run_at_work(self, name: str, *options: str, prefix: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
         """The same for one treatment from `in` to `out`."""
-        with self.at_work("runner", "--treatment", name, "--input", "data/in", "--output", "data/out") as process:
+        arguments = ("--treatment", name, "--input", "data/in", "--output", "data/out", *options)
+        with self.at_work("runner", *arguments, prefix=prefix) as process:
             yield process
 
     @property

@@ -663,3 +663,99 @@ def test_a_missing_folder_under_output_dir_says_that_the_stage_is_flat(published
             caught.value.faults[0].notes[0]
             == "output_dir is private, empty at first and flat: write files straight into it"
         )
+
+
+def gone(project: SmallProject, but: int) -> bool:
+    """Whether, within half a minute, no process works in a project any more but one."""
+    for _ in range(600):
+        if all(line.startswith(f"{but}:") for line in processes_of(project.root)):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_the_deadline_holds_while_the_runner_is_stopped(published: SmallProject) -> None:
+    """The warden keeps it too; the runner, when it goes on, tells what happened."""
+    published.misbehaving("ignores_sigterm")
+    with published.run_at_work("ignores_sigterm", "--timeout-s", "1") as runner:
+        runner.send_signal(signal.SIGSTOP)
+        assert gone(published, runner.pid)
+        runner.send_signal(signal.SIGCONT)
+        _, told = runner.communicate(timeout=20)
+    assert "its time was up (1 s)\n" in told
+    assert runner.returncode == 1
+    assert published.statuses == ["ignores_sigterm start", "ignores_sigterm error"]
+
+
+def test_a_result_made_in_time_counts_though_the_runner_was_stopped_past_the_deadline(project: SmallProject) -> None:
+    """It was the runner that was late, not the treatment."""
+    project.misbehaving("ends_in_time")
+    with project.run_at_work("ends_in_time", "--timeout-s", "2") as runner:
+        runner.send_signal(signal.SIGSTOP)
+        time.sleep(2.1)
+        runner.send_signal(signal.SIGCONT)
+        _, told = runner.communicate(timeout=20)
+    assert (runner.returncode, told) == (0, "")
+    assert [path.name for path in project.output.iterdir()] == ["done.parquet"]
+
+
+def test_the_deadline_holds_while_nobody_reads_stderr(published: SmallProject) -> None:
+    """The runner stands still in the middle of a line; its treatment does not live on."""
+    published.misbehaving("floods")
+    with published.run_at_work("floods", "--timeout-s", "1") as runner:
+        assert gone(published, runner.pid)
+        _, told = runner.communicate(timeout=20)
+    assert "its time was up (1 s)\n" in told
+    assert runner.returncode == 1
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_obeyed_while_nobody_reads_stderr(published: SmallProject, signum: int) -> None:
+    """The text that nobody reads is lost; the error is logged, the stage is cleared, the exit code says why."""
+    published.misbehaving("floods")
+    with published.run_at_work("floods") as runner:
+        time.sleep(0.3)  # for the pipe to be full
+        runner.send_signal(signum)
+        assert runner.wait(timeout=20) == 128 + signum
+    assert published.statuses == ["floods start", "floods error"]
+    assert published.stages == []
+
+
+def test_hangup_ends_a_run_as_sigterm_does(published: SmallProject) -> None:
+    """A closed terminal: error event, stage cleared, exit 129."""
+    published.misbehaving("sleeps")
+    with published.run_at_work("sleeps") as runner:
+        runner.send_signal(signal.SIGHUP)
+        _, told = runner.communicate(timeout=20)
+    assert (runner.returncode, told) == (129, f"error: hung up (SIGHUP)\n{UNCHANGED}")
+    assert published.events[1]["error"] == "hung up (SIGHUP)"
+    assert published.stages == []
+
+
+def test_a_hangup_that_was_ignored_at_start_stays_ignored(project: SmallProject) -> None:
+    """As nohup asks for."""
+    project.misbehaving("ends_in_time")
+    with project.run_at_work("ends_in_time", prefix=("nohup",)) as runner:
+        runner.send_signal(signal.SIGHUP)
+        _, told = runner.communicate(timeout=20)
+    assert (runner.returncode, told) == (0, "")
+    assert project.statuses == ["ends_in_time start", "ends_in_time success"]
+
+
+@pytest.mark.parametrize("confine", ["auto", "off"])
+def test_a_fork_bomb_is_ended_at_its_time_limit(published: SmallProject, confine: str) -> None:
+    """All of it is stopped before any is killed; within its limit and 10 s."""
+    published.misbehaving("fork_bomb")
+    done = published.run("fork_bomb", "--timeout-s", "1", "--confine", confine)
+    told = done.stderr.removeprefix("asleep\n")
+    seconds = told.partition(" s: ")[0].rpartition(" ")[2]
+    assert told.startswith(f"error: treatment `fork_bomb` was stopped after {seconds} s: its time was up (1 s)\n")
+    assert 1 <= float(seconds) <= 11
+    assert processes_of(published.root) == []
+
+
+def test_a_fork_bomb_that_is_left_behind_is_ended(project: SmallProject) -> None:
+    """The treatment itself has returned, so it is a success; what it left ends all the same."""
+    project.misbehaving("fork_bomb")
+    run_treatment("fork_bomb", "data/in", "data/out", {"stays": False})
+    assert processes_of(project.root) == []

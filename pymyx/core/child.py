@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -100,7 +101,7 @@ class Child:
         with ExitStack() as files:
             self._stderr = files.enter_context(_nameless_file())
             self._report = files.enter_context(_nameless_file())
-            self.process = _start(order, self._stderr, self._report)
+            self.process = _start(order, self._deadline, self._stderr, self._report)
             assert self.process.stdout
             self.relay = Relay(self.process.stdout, order.show, self._shown)
             self.exit_fd = _exit_of(self.process)
@@ -115,6 +116,16 @@ class Child:
     def fault(self) -> str:
         """Why it is to be stopped: `timeout`, `output`, or nothing."""
         return "timeout" if self.left_s <= 0 else "output" if self.relay.length > MOST_OUTPUT else ""
+
+    def has_ended(self, wait_s: float = 0.0) -> bool:
+        """Whether it has ended, or does so within `wait_s`."""
+        if self.exit_fd is not None:
+            poll = select.poll()
+            poll.register(self.exit_fd, select.POLLIN)
+            return bool(poll.poll(wait_s * 1000))
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(wait_s)
+        return self.process.returncode is not None
 
     def ask_to_end(self) -> None:
         """Ask it to end: on Linux its warden, who sees to all that it started; elsewhere its process group."""
@@ -131,7 +142,8 @@ class Child:
             statement = _content(self._stderr)
             used = _content(self._report)
         if used:  # by the warden, who knows better: what it says does not count the runner's own memory
-            peak_mb, cpu_s = json.loads(used)["peak_mb"], json.loads(used)["cpu_s"]
+            report = json.loads(used)
+            peak_mb, cpu_s, self.stopped = report["peak_mb"], report["cpu_s"], self.stopped or report["stopped"]
         returncode = self.process.returncode
         outcome, raw = self._outcome(statement), self._shown(statement)
         return Ending(outcome, raw, returncode, self.relay.kept, self.stopped, cpu_s, peak_mb)
@@ -155,8 +167,9 @@ class Child:
         return text
 
 
-def _start(order: Order, stderr: IO[bytes], report: IO[bytes]) -> subprocess.Popen[bytes]:
-    ours = {"runner": os.getpid(), "sites": _sites(), "report": report.fileno(), "keep": [order.keep]}
+def _start(order: Order, deadline: float, stderr: IO[bytes], report: IO[bytes]) -> subprocess.Popen[bytes]:
+    told = {"report": report.fileno(), "keep": [order.keep], "deadline": deadline}
+    ours = {"runner": os.getpid(), "sites": _sites(), **told}
     try:
         with _nameless_file() as stdin:
             stdin.write(json.dumps({**order.job, **ours}, allow_nan=False).encode())

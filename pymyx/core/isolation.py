@@ -18,10 +18,8 @@ end of the process group; `confinement.shortfall` says what.
 from __future__ import annotations
 
 import os
-import select
 import selectors
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,8 +30,9 @@ from types import TracebackType
 from pymyx.core.child import Child, Ending, Order
 
 GRACE_S = 3.0  # between SIGTERM and SIGKILL; the shim's warden keeps to the same
+SWEEP_S = 6.0  # that a warden may take to stop and kill all that a treatment started, however much that is
 LOOK_S = 0.02  # between two looks at a child, where the system does not tell of its end
-HELD = (signal.SIGINT, signal.SIGTERM)
+HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Children:
@@ -86,7 +85,7 @@ class Children:
                 pipe = child.relay.pipe
                 if pipe in ready and not child.relay.read():
                     self._selector.unregister(pipe)
-                if child.exit_fd in ready or (child.exit_fd is None and child.process.poll() is not None):
+                if child.has_ended():  # also one that is past its time: what it made in time counts
                     return child, self._end(child)
                 if child.fault:
                     child.stopped = child.fault
@@ -105,19 +104,15 @@ def _stop(children: list[Child]) -> None:
     """Ask children to end, and give them their time to do so; who is still there then is killed when it is reaped."""
     for child in children:
         child.ask_to_end()
-    deadline = time.monotonic() + GRACE_S + 1
+    asked = time.monotonic()
     for child in children:
-        left_s = max(0, deadline - time.monotonic())
-        if child.exit_fd is not None:
-            select.select([child.exit_fd], [], [], left_s)
-        else:
-            with suppress(subprocess.TimeoutExpired):
-                child.process.wait(left_s)
+        patience_s = GRACE_S + (SWEEP_S if child.exit_fd is not None else 1)
+        child.has_ended(max(0, asked + patience_s - time.monotonic()))
 
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the end, so that they cannot strike in the middle of a clean-up.
+    """Hold SIGINT, SIGTERM and SIGHUP back until the end, so that they cannot strike in the middle of a clean-up.
 
     `Children.wait` takes them while it waits. A signal that came in the meantime strikes at the end.
     """

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from math import inf
 from typing import Literal
 
 from pymyx.core.confinement import Confine, shortfall
@@ -59,7 +60,7 @@ class Options:
     choice: Choice = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.timeout_s is not None and not self.timeout_s > 0:
+        if self.timeout_s is not None and not 0 < self.timeout_s < inf:
             raise _refused(f"timeout_s is {self.timeout_s:g}", "seconds, more than 0")
         if self.memory_mb is not None and self.memory_mb < LEAST_MB:
             raise _refused(f"memory_mb is {self.memory_mb}", f"megabytes, at least {LEAST_MB}", "pyarrow hangs below")

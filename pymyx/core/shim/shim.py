@@ -8,10 +8,12 @@ The protocol, all of it:
                      runner       number of the process that waits: when it is gone, all ends at once
                      sites        folders of installed packages that this interpreter would not look in itself
                      memory_mb    limit of a process's data, or null
+                     deadline     when the treatment's time is up, by the monotonic clock; timeout_s is for the runner
                      confine      what the kernel is to keep it to (arguments of kernel.confine), or null
                      report, keep descriptors: where to say what was used; what to hold open to the very end
     stderr       the outcome, one JSON object: schemas/outcome.schema.json
-    report       {"cpu_s": seconds, "peak_mb": megabytes}, of the treatment and all it started
+    report       {"cpu_s": seconds, "peak_mb": megabytes} of the treatment and all it started, and why it was
+                 stopped: {"stopped": "timeout"} or ""
     stdout       whatever the treatment, and every library and process it uses, prints to descriptor 1 or 2
     exit code    0 after {"status": "success"}, 1 after {"status": "error"}
     SIGTERM      end the treatment: SIGTERM, three seconds, SIGKILL
