@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import NoReturn
 
-EXITS = "exit codes: 0 done, 1 failed, 2 wrong use, 75 busy, 130 interrupted, 143 ended"
+EXITS = "exit codes: 0 done, 1 failed, 2 wrong use, 75 busy, 129, 130, 143 ended"
 HELP = f"""usage: pymyx COMMAND [options]
 
 PyMyx turns folders of sensor recordings into folders of results, step by step.
@@ -64,6 +64,11 @@ ABOUT = {  # command: what --help says, its usage, its example
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are told as all others are."""
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        from pymyx.streams import say
+
+        say(message.removesuffix("\n"))
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong with the arguments."""

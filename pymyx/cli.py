@@ -11,7 +11,9 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pymyx.streams import ENDS, finish, hurry, one_line, prepare, say, show
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -28,29 +30,36 @@ def main(module: str = "") -> NoReturn:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # there are none: 5 ms for not looking
     gc.disable()  # what is imported is kept to the end, which comes soon: 10 ms less
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how a child ended
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # always text
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(signum) is not signal.SIG_IGN:  # as nohup and `&` ask for
-            signal.signal(signum, _interrupt)
+    prepare()
+    _take_signals(_interrupt)
     try:
         code = _run(module, sys.argv[1:])
+    except SystemExit as done:  # argparse, after --help
+        code = int(done.code or 0)
     except Exception as error:
         from pymyx.core.errors import PymyxError
 
         told = _as_told(error) if isinstance(error, OSError) else error
         if not isinstance(told, PymyxError):
             raise
+        _take_signals(lambda signum, frame: os._exit(128 + signum))  # there is nothing left to clean up
         _report(told)
         code = told.exit_code
-    os._exit(code)  # all is written and nothing runs: taking the modules apart would take 18 ms
+    os._exit(finish(code))  # all is written and nothing runs: taking the modules apart would take 18 ms
+
+
+def _take_signals(handler: Callable[[int, FrameType | None], NoReturn]) -> None:
+    for signum in ENDS:
+        if signal.getsignal(signum) is not signal.SIG_IGN:  # as nohup and `&` ask for
+            signal.signal(signum, handler)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
     from pymyx.core.errors import Interrupted
 
-    for each in (signal.SIGINT, signal.SIGTERM):
+    for each in ENDS:
         signal.signal(each, signal.SIG_IGN)  # one is enough: the clean-up that follows takes seconds at most
+    hurry()
     raise Interrupted(signum)
 
 
@@ -206,7 +215,7 @@ def _log(options: Namespace) -> int:
         _say_json(events)
         return 0
     for event in events:
-        say(event_text(event))
+        say(one_line(event_text(event)))
     return 0
 
 
@@ -255,41 +264,14 @@ def _as_told(error: OSError) -> PymyxError:
     return PymyxError(Fault(f"{error.strerror or error}", str(error.filename or "")))
 
 
-def say(text: str) -> None:
-    """Write a line to stdout."""
-    try:
-        _write(sys.stdout, f"{text}\n")
-    except OSError as error:
-        from pymyx.core.errors import Fault, PymyxError
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise PymyxError(Fault(f"the output cannot be written: {error.strerror}")) from None
-
-
-def show(text: str) -> None:
-    """Write text to stderr; where that cannot be done there is nobody to tell."""
-    try:
-        _write(sys.stderr, text)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-
 def _say_json(document: Any) -> None:
     import json
 
     say(json.dumps(document, ensure_ascii=True, indent=2))
 
 
-def _write(stream: TextIO, text: str) -> None:
-    try:
-        stream.write(text)
-        stream.flush()
-    except BrokenPipeError:  # who read it has enough: that is no reason to stop what is being done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
 def _report(error: PymyxError) -> None:
     for cause in getattr(error, "errors", ()):
         _report(cause)
     for fault in error.faults:
-        show(f"error: {fault}\n")
+        show(f"error: {fault}\n".replace("\r", r"\r"))

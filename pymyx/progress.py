@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
+
+from pymyx.streams import STDERR, draw
 
 TICK_S = 0.2
 SHORTEST_S = 1.0  # of a run whose progress is worth a line
@@ -16,7 +18,7 @@ class Progress:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._live = sys.stderr.isatty()
+        self._live = os.isatty(STDERR)
         self._drawn = False
         self._told = (0, 0)
 
@@ -37,7 +39,7 @@ class Progress:
     def _progress(self, treatment: str, made: int, days: int, elapsed_s: float) -> None:
         text = f"{treatment}  {made}/{days} days  {elapsed_s:.0f} s"
         if self._live:
-            self._write(f"\r\x1b[K{text}")
+            draw(f"\r\x1b[K{text}")
             self._drawn = True
         elif elapsed_s >= SHORTEST_S and 0 < made < days and (made, days) != self._told:
             self._told = (made, days)
@@ -50,5 +52,5 @@ class Progress:
     def clear(self) -> None:
         """Take the live line away."""
         if self._drawn:
-            self._write("\r\x1b[K")
+            draw("\r\x1b[K")
             self._drawn = False

@@ -27,6 +27,7 @@ ROWS = [
     {"runner"},
     {"flow"},
     {"overview", "scaffold", "lines"},
+    {"streams"},
     {"progress", "texts", "arguments"},
     {"cli"},
     {"__main__"},

@@ -8,7 +8,7 @@
     ├── PublishError          1    the treatment succeeded, but its files could not be put in place
     ├── LateDataError         1    new input for days whose other files were archived, or a raw file shrank
     ├── FlowStopped           that of the step that failed
-    └── Interrupted           130 (SIGINT) or 143 (SIGTERM)
+    └── Interrupted           129 (SIGHUP), 130 (SIGINT) or 143 (SIGTERM)
 
 Facts stand in attributes, texts in `faults`; `str(error)` is the whole text.
 """
@@ -159,7 +159,8 @@ class Interrupted(PymyxError):  # noqa: N818  the name says what happened
     def __init__(self, signum: int) -> None:
         self.signal = signal.Signals(signum).name
         self.exit_code = 128 + signum
-        super().__init__(Fault(f"{'interrupted' if signum == signal.SIGINT else 'terminated'} ({self.signal})"))
+        word = {signal.SIGHUP: "hung up", signal.SIGINT: "interrupted"}.get(signal.Signals(signum), "terminated")
+        super().__init__(Fault(f"{word} ({self.signal})"))
 
     def note(self, text: str) -> None:
         """Add a note to its text."""

@@ -147,7 +147,10 @@ def orphans_adopted() -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            while children := Path("/proc/thread-self/children").read_text(encoding="ascii").split():
-                for pid in map(int, children):
-                    os.kill(pid, signal.SIGKILL)
+            while left := Path("/proc/thread-self/children").read_text(encoding="ascii").split():
+                children = [int(pid) for pid in left]
+                for signum in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: it starts no other meanwhile
+                    for pid in children:
+                        os.kill(pid, signum)
+                for pid in children:
                     os.waitpid(pid, 0)

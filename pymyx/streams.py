@@ -1,0 +1,96 @@
+"""Writes to stdout and stderr, whatever these are: closed, full, slow, or read by nobody.
+
+What cannot be written is lost and remembered; the work goes on. Nobody waits for a reader once a signal asks to end.
+Control characters (escape sequences, above all) are made visible: a treatment's words do not steer a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import sys
+import time
+
+STDOUT, STDERR = 1, 2
+ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+LOOK_S = 0.1  # between two looks for a signal that is held back, while nobody reads
+PATIENCE_S = 1.0  # with who does not read, after a signal
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+_deaf: set[int] = set()  # streams that nothing can be written to any more
+_lost: list[str] = []  # why text was lost
+_patience_ends: list[float] = []
+
+
+def prepare() -> None:
+    """Put something in place of standard streams that are closed, lest a file that is opened becomes one of them."""
+    for descriptor in (0, STDOUT, STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)  # the lowest free number; writing to it fails
+
+
+def hurry() -> None:
+    """From now on, wait for readers no longer than a second in all."""
+    _patience_ends.append(time.monotonic() + PATIENCE_S)
+
+
+def say(text: str) -> None:
+    """Write a line to stdout."""
+    _write(STDOUT, f"{visible(text)}\n".replace("\r", r"\r"))
+
+
+def show(text: str) -> None:
+    """Write text to stderr; a carriage return, as progress bars use it, is let through."""
+    _write(STDERR, visible(text))
+
+
+def draw(text: str) -> None:
+    """Write to the terminal at stderr, control characters and all."""
+    _write(STDERR, text)
+
+
+def visible(text: str) -> str:
+    """`text` with control characters escaped, but for those that end lines, and tabs."""
+    return CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """`text` with line ends escaped."""
+    return text.replace("\r", r"\r").replace("\n", r"\n")
+
+
+def finish(code: int) -> int:
+    """Say what could not be written; the exit code, which is a failure then."""
+    if not _lost:
+        return code
+    show(f"error: the output cannot be written: {_lost[0]}\n")
+    return code or 1
+
+
+def _write(descriptor: int, text: str) -> None:
+    stream = sys.stdout if descriptor == STDOUT else sys.stderr
+    rest = text.encode(stream.encoding if stream else "utf-8", "backslashreplace")
+    try:
+        while rest and descriptor not in _deaf and _has_room(descriptor):
+            try:
+                rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
+            except BlockingIOError:  # somebody who shares it made it so, and filled it
+                time.sleep(LOOK_S)
+    except OSError as error:
+        _deaf.add(descriptor)
+        if not isinstance(error, BrokenPipeError):  # who read it has enough: no reason to fail
+            _lost.append(error.strerror or str(error))
+
+
+def _has_room(descriptor: int) -> bool:
+    """Wait until a little can be written at once; False when a signal asks to end before that."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    while not poll.poll(LOOK_S * 1000):
+        if ENDS & signal.sigpending() or (_patience_ends and time.monotonic() > _patience_ends[0]):
+            return False
+    return True
