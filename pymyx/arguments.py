@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import NoReturn
 
-EXITS = "exit codes: 0 done, 1 failed, 2 wrong use, 75 busy, 129, 130, 143 ended"
+EXITS = "exit codes: 0 done, 1 failed, 2 wrong use, 75 busy, 129/130/143 ended by signal"
 HELP = f"""usage: pymyx COMMAND [options]
 
 PyMyx turns folders of sensor recordings into folders of results, step by step.

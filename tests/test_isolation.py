@@ -289,7 +289,7 @@ def test_successes(project: SmallProject, name: str) -> None:
     done = project.run(name)
     assert (done.returncode, project.statuses) == (0, [f"{name} start", f"{name} success"])
     if name == "prints_bytes":
-        assert done.stderr == "caf\ufffd \ufffd\ufffd \0 end\n\ufffd\n"
+        assert done.stderr == "caf\ufffd \ufffd\ufffd \\x00 end\n\ufffd\n"
 
 
 @pytest.mark.parametrize(("name", "size"), [("prints_100mb", 100_000_000), ("prints_one_line", 20_000_000)])

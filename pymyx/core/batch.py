@@ -246,7 +246,7 @@ def order_for(
         "output_dir": str(stage.output_dir),
         "params": step.params,
         "memory_mb": options.memory_of(treatment),
-        "timeout_s": options.timeout_of(treatment),
+        "timeout_s": timeout_s,
         "confine": rules(project, treatment, source, stage, options.confine),
     }
     return Order(
