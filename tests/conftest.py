@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import json
 import os
 import pty
@@ -69,10 +70,15 @@ class SmallProject:
         return Path(shutil.copytree(MISBEHAVING / name, self.root / "treatments" / name))
 
     def owned_by(self, name: str) -> None:
-        """Let the output folder be that of a treatment, as after a run that made nothing."""
+        """Let the output folder, and the parquet files in it, be those of a treatment."""
         state = self.root / "data" / ".pymyx" / "out"
         state.mkdir(parents=True)
-        manifest = {"manifest": 2, "treatment": name, "input_dir": "data/in"}
+        outputs = {
+            path.name: {"stat": None, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in self.output.glob("*.parquet")
+        }
+        days = {"whole": {"code": "", "params": "", "inputs": {}, "outputs": outputs}}
+        manifest = {"manifest": 2, "treatment": name, "input_dir": "data/in", "days": days}
         (state / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
     def flow(self, *steps: dict[str, Any], name: str = "chain") -> Path:

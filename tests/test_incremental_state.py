@@ -643,6 +643,7 @@ def test_an_odd_link_is_passed_over(copier: SmallProject, kind: str, contract: d
     why = {"loop": "Too many levels of symbolic links", "too long": "File name too long"}[kind]
     assert told_by() == f"warning: `data/in/odd_{day(2)}.csv` is passed over: {why}\n"
     assert os.listdir(copier.output) == [f"m_{day(1)}.csv.parquet"]
+    odd.unlink()
 
 
 def test_a_known_input_that_cannot_be_looked_at(copier: SmallProject) -> None:

@@ -543,8 +543,8 @@ def test_runner_killed(published: SmallProject) -> None:
     assert processes_of(published.root) == []
     assert len(published.stages) == 1
     assert snapshot(published.output) == before
-    published.treatment("nothing")
-    assert published.run("nothing").returncode == 0
+    published.treatment("forks_and_sleeps")
+    assert published.run("forks_and_sleeps", "--prune").returncode == 0
     assert published.stages == []
 
 
