@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from pymyx.core import isolation
 from pymyx.core.child import SHIM
 from pymyx.core.errors import TreatmentError
 from pymyx.core.runner import run_treatment
@@ -634,7 +635,7 @@ def test_project_paths_of_any_letters_never_show_a_stage(
     assert "at treatments/segfault/run.py:7, in _read (last Python line before the crash)" in odd.run("segfault").stderr
 
 
-def test_memory_errors_of_libraries_get_the_note_and_a_hint(published: SmallProject) -> None:
+def test_memory_errors_of_libraries_get_the_note_and_a_hint(project: SmallProject) -> None:
     """numpy's and pyarrow's are MemoryErrors of another name."""
     hint = MORE_MEMORY.format(name="hog")
     wanted = {
@@ -642,13 +643,13 @@ def test_memory_errors_of_libraries_get_the_note_and_a_hint(published: SmallProj
         "pyarrow.lib.ArrowMemoryError": "import pyarrow\n    pyarrow.allocate_buffer(8 * 10**9)",
     }
     for name, code in wanted.items():
-        published.treatment("hog", f"def run(input_dir, output_dir, params):\n    {code}\n")
-        done = published.run("hog", "--memory-mb", "2000")
+        project.treatment("hog", f"def run(input_dir, output_dir, params):\n    {code}\n")
+        done = project.run("hog", "--memory-mb", "2000")
         assert done.stderr.startswith(f"error: treatment `hog` failed: {name}: ")
         assert done.stderr.endswith(f"note: its limit is 2000 MB of data (memory_mb)\n{UNCHANGED}{hint}")
 
 
-def test_a_missing_folder_under_output_dir_says_that_the_stage_is_flat(published: SmallProject) -> None:
+def test_a_missing_folder_under_output_dir_says_that_the_stage_is_flat(project: SmallProject) -> None:
     """Whoever opens the file: Python, pandas or pyarrow."""
     path = "output_dir + '/sub/a.parquet'"
     for code in (
@@ -656,7 +657,7 @@ def test_a_missing_folder_under_output_dir_says_that_the_stage_is_flat(published
         f"import pandas\n    pandas.DataFrame({{'a': [1]}}).to_csv({path})",
         f"import pyarrow\n    pyarrow.OSFile({path}, 'w')",
     ):
-        published.treatment("nests", f"def run(input_dir, output_dir, params):\n    {code}\n")
+        project.treatment("nests", f"def run(input_dir, output_dir, params):\n    {code}\n")
         with pytest.raises(TreatmentError) as caught:
             run_treatment("nests", "data/in", "data/out")
         assert (
@@ -674,17 +675,17 @@ def gone(project: SmallProject, but: int) -> bool:
     return False
 
 
-def test_the_deadline_holds_while_the_runner_is_stopped(published: SmallProject) -> None:
+def test_the_deadline_holds_while_the_runner_is_stopped(project: SmallProject) -> None:
     """The warden keeps it too; the runner, when it goes on, tells what happened."""
-    published.misbehaving("ignores_sigterm")
-    with published.run_at_work("ignores_sigterm", "--timeout-s", "1") as runner:
+    project.misbehaving("ignores_sigterm")
+    with project.run_at_work("ignores_sigterm", "--timeout-s", "1") as runner:
         runner.send_signal(signal.SIGSTOP)
-        assert gone(published, runner.pid)
+        assert gone(project, runner.pid)
         runner.send_signal(signal.SIGCONT)
         _, told = runner.communicate(timeout=20)
     assert "its time was up (1 s)\n" in told
     assert runner.returncode == 1
-    assert published.statuses == ["ignores_sigterm start", "ignores_sigterm error"]
+    assert project.statuses == ["ignores_sigterm start", "ignores_sigterm error"]
 
 
 def test_a_result_made_in_time_counts_though_the_runner_was_stopped_past_the_deadline(project: SmallProject) -> None:
@@ -699,37 +700,37 @@ def test_a_result_made_in_time_counts_though_the_runner_was_stopped_past_the_dea
     assert [path.name for path in project.output.iterdir()] == ["done.parquet"]
 
 
-def test_the_deadline_holds_while_nobody_reads_stderr(published: SmallProject) -> None:
+def test_the_deadline_holds_while_nobody_reads_stderr(project: SmallProject) -> None:
     """The runner stands still in the middle of a line; its treatment does not live on."""
-    published.misbehaving("floods")
-    with published.run_at_work("floods", "--timeout-s", "1") as runner:
-        assert gone(published, runner.pid)
+    project.misbehaving("floods")
+    with project.run_at_work("floods", "--timeout-s", "1") as runner:
+        assert gone(project, runner.pid)
         _, told = runner.communicate(timeout=20)
     assert "its time was up (1 s)\n" in told
     assert runner.returncode == 1
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_are_obeyed_while_nobody_reads_stderr(published: SmallProject, signum: int) -> None:
+def test_signals_are_obeyed_while_nobody_reads_stderr(project: SmallProject, signum: int) -> None:
     """The text that nobody reads is lost; the error is logged, the stage is cleared, the exit code says why."""
-    published.misbehaving("floods")
-    with published.run_at_work("floods") as runner:
+    project.misbehaving("floods")
+    with project.run_at_work("floods") as runner:
         time.sleep(0.3)  # for the pipe to be full
         runner.send_signal(signum)
         assert runner.wait(timeout=20) == 128 + signum
-    assert published.statuses == ["floods start", "floods error"]
-    assert published.stages == []
+    assert project.statuses == ["floods start", "floods error"]
+    assert project.stages == []
 
 
-def test_hangup_ends_a_run_as_sigterm_does(published: SmallProject) -> None:
+def test_hangup_ends_a_run_as_sigterm_does(project: SmallProject) -> None:
     """A closed terminal: error event, stage cleared, exit 129."""
-    published.misbehaving("sleeps")
-    with published.run_at_work("sleeps") as runner:
+    project.misbehaving("sleeps")
+    with project.run_at_work("sleeps") as runner:
         runner.send_signal(signal.SIGHUP)
         _, told = runner.communicate(timeout=20)
     assert (runner.returncode, told) == (129, f"error: hung up (SIGHUP)\n{UNCHANGED}")
-    assert published.events[1]["error"] == "hung up (SIGHUP)"
-    assert published.stages == []
+    assert project.events[1]["error"] == "hung up (SIGHUP)"
+    assert project.stages == []
 
 
 def test_a_hangup_that_was_ignored_at_start_stays_ignored(project: SmallProject) -> None:
@@ -743,15 +744,15 @@ def test_a_hangup_that_was_ignored_at_start_stays_ignored(project: SmallProject)
 
 
 @pytest.mark.parametrize("confine", ["auto", "off"])
-def test_a_fork_bomb_is_ended_at_its_time_limit(published: SmallProject, confine: str) -> None:
+def test_a_fork_bomb_is_ended_at_its_time_limit(project: SmallProject, confine: str) -> None:
     """All of it is stopped before any is killed; within its limit and 10 s."""
-    published.misbehaving("fork_bomb")
-    done = published.run("fork_bomb", "--timeout-s", "1", "--confine", confine)
+    project.misbehaving("fork_bomb")
+    done = project.run("fork_bomb", "--timeout-s", "1", "--confine", confine)
     told = done.stderr.removeprefix("asleep\n")
     seconds = told.partition(" s: ")[0].rpartition(" ")[2]
     assert told.startswith(f"error: treatment `fork_bomb` was stopped after {seconds} s: its time was up (1 s)\n")
     assert 1 <= float(seconds) <= 11
-    assert processes_of(published.root) == []
+    assert processes_of(project.root) == []
 
 
 def test_a_fork_bomb_that_is_left_behind_is_ended(project: SmallProject) -> None:
@@ -759,3 +760,16 @@ def test_a_fork_bomb_that_is_left_behind_is_ended(project: SmallProject) -> None
     project.misbehaving("fork_bomb")
     run_treatment("fork_bomb", "data/in", "data/out", {"stays": False})
     assert processes_of(project.root) == []
+
+
+def test_an_outcome_can_be_forged_as_the_text_says(project: SmallProject) -> None:
+    """What cannot be closed is said: a treatment that looks for the descriptor of its outcome is believed."""
+    code = (
+        "import os\ndef run(input_dir, output_dir, params):\n"
+        "    for number in filter(lambda one: int(one) > 2, os.listdir('/proc/self/fd')):\n"
+        '        try:\n            os.write(int(number), b\'{"status": "success"}\')\n'
+        "        except OSError:\n            continue\n    os._exit(0)\n"
+    )
+    project.treatment("forges", code)
+    run_treatment("forges", "data/in", "data/out")
+    assert "/proc/self/fd" in (isolation.__doc__ or "")

@@ -3,16 +3,25 @@
 One loop on the main thread serves them all; no thread reads for it.
 
 What is protected from a treatment, honestly. On Linux 6.12 or newer, in full: it reads its input folder, its own
-folder, Python and what is installed, and what `allow.read` names; it writes to its stage and a scratch folder that
-is removed; it opens no network, signals nobody outside, sees none of the runner's environment; whatever it
-starts is kept to the same, and ended with it. So raw data, other results, flows and the log cannot be read or
-changed by it, and a crash, a hang, a flood of output or a success it only claims harm nothing. Not protected: it
-can use all processors, and the disk of its stage; memory is limited per process, and only when a limit is set; it can
-fork until the system's limit; it can see that files exist, and change mode and times of files that its user owns;
-it can read whatever lies in the folders above. Run by root it keeps root's other powers (loading a module, setting
-the clock): run PyMyx as an ordinary user. Landlock and seccomp are one kernel's word, no virtual machine: what
-a kernel bug lets through is let through. On older kernels less is kept back, and elsewhere nothing but the clean
-end of the process group; `confinement.shortfall` says what.
+folder, Python and what is installed, fonts, and what `allow.read` names; it writes to its stage and a scratch folder
+that is removed; it opens no network, signals nobody outside, sets nobody's limits or priorities but its own, reaches
+no keyring, no memory and no queue of others, sees none of the runner's environment; whatever it starts is kept to the
+same, and ended with it. So raw data, other results, flows and the log cannot be read or changed by it, and a crash, a
+hang, a flood of output, a fork bomb or a success it prints harm nothing.
+
+What stays open. It can say that it succeeded without `run` having returned: who looks for the descriptor of the
+outcome in /proc/self/fd, writes a success there and calls os._exit(0) is believed. It can use all processors, and the
+disk of its stage; memory is limited per process, and only when a limit is set; until its time is up it can fork to the
+system's limit, which slows down all that its user runs. It can see that files exist, and change mode and times of
+files that its user owns; it can read whatever lies in the folders above. With `allow.network` it reaches every socket
+that its user can, also those of this machine; with `allow.shared_memory` what others keep in /dev/shm and in System V
+memory. Run by root it keeps root's other powers (loading a module, setting the clock): run PyMyx as an ordinary user.
+Escape sequences are made visible where the command line writes; who calls `run_treatment` gets them as they are.
+Landlock and seccomp are one kernel's word, no virtual machine: what a kernel bug lets through is let through. On older
+kernels less is kept back, and elsewhere nothing but the clean end of the process group; `confinement.shortfall` says
+what. `confine="off"` keeps nothing back, and then a treatment can stop or kill its own warden.
+
+One price: a process that a treatment starts sets limits and priorities of itself by the number 0, not by its own.
 """
 
 from __future__ import annotations

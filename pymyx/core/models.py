@@ -158,7 +158,10 @@ class Allow(Contract):
         Field(description="read these paths; those under the root are signed with the code: a change makes all stale"),
     ] = []
     env: Annotated[list[str], Field(description="see these environment variables")] = []
-    shared_memory: Annotated[bool, Field(description="use /dev/shm, as multiprocessing queues do")] = False
+    shared_memory: Annotated[
+        bool,
+        Field(description="share memory and queues with others: /dev/shm, as multiprocessing does, System V, POSIX"),
+    ] = False
 
 
 class Treatment(Contract):
