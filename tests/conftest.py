@@ -124,10 +124,13 @@ class SmallProject:
             preexec_fn=heed_interrupts,  # noqa: PLW1509  no other thread is running
         )
         with process:
-            assert process.stderr
-            assert process.stderr.readline() == "asleep\n"
-            yield process
-            process.terminate()
+            try:
+                assert process.stderr
+                assert process.stderr.readline() == "asleep\n"
+                yield process
+            finally:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
 
     @contextmanager
     def run_at_work(self, name: str, *options: str, prefix: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
