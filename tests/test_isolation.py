@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -375,6 +376,7 @@ def test_a_hundred_at_once_from_threads(project: SmallProject) -> None:
 def test_interpreter_that_is_none(published: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter that is missing, or is no Python, is told as such, with what it said."""
     published.treatment("nothing")
+    published.owned_by("nothing")
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     with pytest.raises(TreatmentError) as caught:
         run_treatment("nothing", "data/in", "data/out")
@@ -471,6 +473,7 @@ def test_memory_limit(published: SmallProject) -> None:
     assert done.stderr.endswith(
         f"note: its limit is 2000 MB of data (memory_mb)\n{UNCHANGED}{MORE_MEMORY.format(name='memory_hog')}"
     )
+    shutil.rmtree(published.root / "data" / ".pymyx")
     published.misbehaving("works_hard")
     published.owned_by("works_hard")
     assert published.run("works_hard", "--memory-mb", "512").returncode == 0
