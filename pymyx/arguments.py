@@ -95,7 +95,7 @@ def parser_of(command: str, prog: str, *, flags: bool) -> argparse.ArgumentParse
         allow_abbrev=False,
         add_help=False,
     )
-    group = parser.add_argument_group("arguments")
+    group = parser.add_argument_group()
     group.add_argument("--help", "-h", action="help", help=argparse.SUPPRESS)
     _add_own(group, command, flags=flags)
     if command in ("status", "list", "describe", "log", "check"):
@@ -111,6 +111,7 @@ def _add_own(group: argparse._ArgumentGroup, command: str, *, flags: bool) -> No
         _add_named(group, "treatment", "its folder's name in treatments/", flags=flags)
         add("--input", required=True, metavar="DIR", help="the folder it reads")
         add("--output", required=True, metavar="DIR", help="the folder its files are published to")
+        add("--data", metavar="DIR", help="name both folders from here, as a flow does")
         add("--params", default="{}", metavar="JSON", help="params over its defaults: one JSON object")
         _add_run_options(group)
     elif command == "flow":
@@ -151,13 +152,14 @@ def _add_named(group: argparse._ArgumentGroup, name: str, text: str, *, flags: b
 def _add_run_options(group: argparse._ArgumentGroup) -> None:
     """The options that runner and flow share."""
     add = group.add_argument
+    add("--quiet", action="store_true", help="say nothing but warnings and errors, as for cron")
     add("--from", dest="from_", metavar="DAY", help="make only days from this one on (ISO date or instant)")
     add("--to", metavar="DAY", help="make only days up to this one, and this one")
     add("--force", action="store_true", help="make days again that are up to date")
     add("--dry-run", action="store_true", help="tell what would be made, and why; run nothing")
     add("--jobs", type=int, metavar="N", help="children at once (default: the processors)")
     add("--prune", action="store_true", help="let go what was made from archived input")
-    add("--verify", type=int, default=0, metavar="N", help="make all from the whole folder, compare N days")
-    add("--timeout-s", type=float, metavar="S", help="stop a treatment after S seconds (default: 21600)")
+    add("--verify", type=int, default=0, metavar="N", help="prove `days`: make N days alone, and all at once")
+    add("--timeout-s", type=float, metavar="S", help="let a child take S for all its days (default: 6 h)")
     add("--memory-mb", type=int, metavar="MB", help="limit the data of one process")
     add("--confine", default="auto", metavar="HOW", help="keep it to its contract: auto (default), require, off")

@@ -100,14 +100,15 @@ def _treatment(options: Namespace) -> int:
     from pymyx.progress import Progress
     from pymyx.texts import plan_text, summary
 
-    params, how = _params(options.params), _run_options(options)
+    params, how = _params(options.params), _run_options(options) | {"data": options.data}
     if options.dry_run:
         say(plan_text(plan_treatment(options.treatment, options.input, options.output, params, **how)))
         return 0
-    with orphans_adopted(), Progress(show) as progress:
+    with orphans_adopted(), Progress(show, quiet=options.quiet) as progress:
         how |= progress.options
         result = run_treatment(options.treatment, options.input, options.output, params, **how)
-    say(summary(result))
+    if not options.quiet:
+        say(summary(result))
     return 0
 
 
@@ -119,7 +120,8 @@ def _flow(options: Namespace) -> int:
 
     def on_step(number: int, steps: int, result: Result) -> None:
         progress.clear()
-        say(f"{number}/{steps} {summary(result)}")
+        if not options.quiet:
+            say(f"{number}/{steps} {summary(result)}")
 
     how = _run_options(options)
     if options.dry_run:
@@ -127,9 +129,11 @@ def _flow(options: Namespace) -> int:
         for number, plan in enumerate(plans, start=1):
             say(f"{number}/{len(plans)} {plan_text(plan)}")
         return 0
-    with orphans_adopted(), Progress(show) as progress:
-        how |= {"keep_going": options.keep_going, **progress.options}
+    with orphans_adopted(), Progress(show, quiet=options.quiet) as progress:
+        how |= {"keep_going": options.keep_going, "on_start": progress.on_start, **progress.options}
         results = run_flow(options.flow, data=options.data, on_step=on_step, **how)
+    if options.quiet:
+        return 0
     say(f"flow {options.flow} done: {len(results)} steps, {sum(one.duration_ms for one in results) / 1000:.2f} s")
     return 0
 
@@ -154,7 +158,7 @@ def _check(options: Namespace) -> int:
 
 def _status(options: Namespace) -> int:
     from pymyx.core.overview import status_of
-    from pymyx.core.validator import flow_names
+    from pymyx.core.places import flow_names
     from pymyx.texts import status_text
 
     project = _project(options)
@@ -197,12 +201,13 @@ def _new(options: Namespace) -> int:
 
 def _init(options: Namespace) -> int:
     from pymyx.core.scaffold import init_project
+    from pymyx.texts import closing_text
 
     root, made = init_project(options.dir, sample=not options.no_sample)
     say(f"made {root}: {', '.join(made)}")
-    there = "" if options.dir == "." else f"cd {options.dir} && "
-    sample = "data/00_raw holds a sample recording" if not options.no_sample else "put your CSV files into data/00_raw"
-    say(f"{sample}; now: {there}pymyx flow valvometry_daily")
+    named = os.path.basename(sys.argv[0]) == "pymyx"
+    command = os.path.abspath(sys.argv[0]) if named else f"{sys.executable} -m pymyx"  # cron looks in few folders
+    say(closing_text(root, options.dir, command, sample=not options.no_sample))
     return 0
 
 
@@ -241,7 +246,8 @@ def _project(options: Namespace) -> Project:
 def _run_options(options: Namespace) -> dict[str, Any]:
     """The options that runner and flow share, for the core."""
     names = ("root", "timeout_s", "memory_mb", "confine", "from_", "to", "force", "jobs", "prune", "verify")
-    return {"show": show, **{name: getattr(options, name) for name in names}}
+    told = {"show": (lambda text: None) if options.quiet else show}
+    return {**told, **{name: getattr(options, name) for name in names}}
 
 
 def _params(text: str) -> dict[str, Any]:

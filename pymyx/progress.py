@@ -1,4 +1,4 @@
-"""Shows how far a run is: one live line on a terminal, a plain line after each chunk elsewhere."""
+"""Shows what is said of a run: under its step's name, with one live line on a terminal, or warnings alone."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ from typing import Any
 from pymyx.streams import STDERR, draw
 
 TICK_S = 0.2
-SHORTEST_S = 1.0  # of a run whose progress is worth a line
+WARNING = "warning: "
 
 
 class Progress:
-    """The progress of a run on stderr, to be used in a `with`; `options` are what the core is to call."""
+    """The progress of a run on stderr, to be used in a `with`; `options` are what the core is to call.
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    When it is to be `quiet`, only warnings are shown, and of a treatment that failed what it had printed.
+    """
+
+    def __init__(self, write: Callable[[str], None], *, quiet: bool) -> None:
         self._write = write
-        self._live = os.isatty(STDERR)
+        self._quiet = quiet
+        self._live = os.isatty(STDERR) and not quiet
         self._drawn = False
-        self._told = (0, 0)
+        self._step = ""
 
     @property
     def options(self) -> dict[str, Any]:
         """The options of a run that it is told by."""
-        tick = {"tick_s": TICK_S} if self._live else {}
-        return {"show": self._show, "progress": self._progress, **tick}
+        return {"show": self._show, **({"progress": self._progress, "tick_s": TICK_S} if self._live else {})}
+
+    def on_start(self, number: int, steps: int, treatment: str) -> None:
+        """Name the step before the next text that is shown."""
+        self._step = f"{number}/{steps} {treatment}:\n"
 
     def __enter__(self) -> Progress:
         return self
@@ -35,19 +42,22 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.clear()
+        if self._quiet:
+            for cause in getattr(error, "errors", (error,)):
+                printed = getattr(cause, "output", "").splitlines(keepends=True)
+                self._write("".join(line for line in printed if not line.startswith(WARNING)))
 
     def _progress(self, treatment: str, made: int, days: int, elapsed_s: float) -> None:
-        text = f"{treatment}  {made}/{days} days  {elapsed_s:.0f} s"
-        if self._live:
-            draw(f"\r\x1b[K{text}")
-            self._drawn = True
-        elif elapsed_s >= SHORTEST_S and 0 < made < days and (made, days) != self._told:
-            self._told = (made, days)
-            self._write(f"{text}\n")
+        draw(f"\r\x1b[K{treatment}  {made}/{days} days  {elapsed_s:.0f} s")
+        self._drawn = True
 
     def _show(self, text: str) -> None:
         self.clear()
-        self._write(text)
+        if self._quiet:
+            text = "".join(line for line in text.splitlines(keepends=True) if line.startswith(WARNING))
+        if text:
+            self._write(self._step + text)
+            self._step = ""
 
     def clear(self) -> None:
         """Take the live line away."""

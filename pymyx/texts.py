@@ -7,6 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pymyx.core.errors import Fault
     from pymyx.core.plan import Plan
     from pymyx.core.project import Project
@@ -25,11 +27,20 @@ def summary(result: Result) -> str:
     from pymyx.core.folder import day_of
 
     step = f"{result.treatment}: {result.input_dir} -> {result.output_dir}"
+    stub = "  stub" if result.stub else ""
     if result.plan.idle:
-        return f"{step}  {_idle(result.plan)}"
-    days = "" if result.plan.whole else f"  {counted(len({day_of(name) for name in result.files}), 'day')}"
+        return f"{step}  {_idle(result.plan)}{stub}"
+    days = "" if result.plan.whole else f"  {_named(sorted({day_of(name) for name in result.files}))}"
     took = f"{result.duration_ms / 1000:.2f} s ({result.cpu_s:.2f} s of processor, {result.peak_mb} MB)"
-    return f"{step}  {took}{days}  {counted(len(result.files), 'file')}"
+    return f"{step}  {took}{days}  {counted(len(result.files), 'file')}{stub}"
+
+
+def _named(days: list[str]) -> str:
+    """`2 days: 2026-01-20, 2026-01-21`; of many, the first and the last."""
+    from pymyx.core.plan import MOST_NAMED
+
+    names = ", ".join(days) if len(days) <= MOST_NAMED else f"{days[0]} to {days[-1]}"
+    return f"{counted(len(days), 'day')}{names and ': '}{names}"
 
 
 def plan_text(planned: Planned) -> str:
@@ -71,7 +82,8 @@ def status_text(status: dict[str, Any]) -> str:
     """How a flow stands, step by step."""
     lines = [f"{status['flow']}: {'up to date' if status['up_to_date'] else 'not up to date'}"]
     for number, step in enumerate(status["steps"], start=1):
-        lines.append(f"{number}/{len(status['steps'])} {step['treatment']} -> {step['output_dir']}: {step['state']}")
+        state = f"{step['state']}{' (a stub)' if step['stub'] else ''}"
+        lines.append(f"{number}/{len(status['steps'])} {step['treatment']} -> {step['output_dir']}: {state}")
         last = "never made"
         if step["last_success"]:
             ts = step["last_success"]
@@ -83,6 +95,25 @@ def status_text(status: dict[str, Any]) -> str:
             lines.append(f"  failed: {step['error']}")
         lines += _days(step["stale"])
     return "\n".join(lines)
+
+
+def closing_text(root: Path, given: str, command: str, *, sample: bool) -> str:
+    """What the maker of a new project is to do next: by hand, by cron, for several devices."""
+    import shlex
+
+    there = "" if given == "." else f"cd {shlex.quote(given)} && "
+    start = "data/00_raw holds a sample recording" if sample else "put your CSV files into data/00_raw"
+    first = [] if sample else ["set the params of parse first, to what your files are: treatments/parse/treatment.json"]
+    line = f"0 * * * * cd {shlex.quote(str(root))} && {command} flow valvometry_daily --quiet".replace("%", r"\%")
+    return "\n".join(
+        [
+            *first,
+            f"{start}; now: {there}pymyx flow valvometry_daily",
+            f"each hour, by cron (crontab -e): {line}",
+            "flows that share a folder run after one another: pymyx flow a --quiet; pymyx flow b --quiet",
+            "several devices: a data folder of its own for each, and the same flow: --data DIR",
+        ]
+    )
 
 
 def listing_text(listing: dict[str, Any]) -> str:

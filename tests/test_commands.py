@@ -54,7 +54,17 @@ def pymyx(installed: Path, tmp_path: Path) -> Pymyx:
             argv, env=environment, stderr=subprocess.PIPE, encoding="utf-8", timeout=50, check=False, **settings
         )
 
+    run.command = installed / "bin" / "pymyx"  # type: ignore[attr-defined]
     return run
+
+
+def closing(root: Path, pymyx: Pymyx) -> str:
+    """What `init` says of cron and of devices."""
+    return (
+        f"each hour, by cron (crontab -e): 0 * * * * cd {root} && {pymyx.command} flow valvometry_daily --quiet\n"  # type: ignore[attr-defined]
+        "flows that share a folder run after one another: pymyx flow a --quiet; pymyx flow b --quiet\n"
+        "several devices: a data folder of its own for each, and the same flow: --data DIR\n"
+    )
 
 
 @pytest.fixture
@@ -65,6 +75,7 @@ def station(pymyx: Pymyx, tmp_path: Path) -> Path:
     assert done.stdout == (
         f"made {tmp_path}/station: .github, .gitignore, .pre-commit-config.yaml, data, flows, schemas, treatments\n"
         "data/00_raw holds a sample recording; now: cd station && pymyx flow valvometry_daily\n"
+        + closing(tmp_path / "station", pymyx)
     )
     return tmp_path / "station"
 
@@ -83,7 +94,7 @@ def test_a_first_walk(pymyx: Pymyx, station: Path) -> None:
     done = pymyx("flow", "valvometry_daily")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list((station / "data" / "10_parsed").glob("*__2026-01-2[01].parquet"))) == 4
-    assert pymyx("flow", "valvometry_daily").stdout.count("  up to date\n") == 5
+    assert pymyx("flow", "valvometry_daily").stdout.count("  up to date") == 5
     fresh = pymyx("status", "valvometry_daily")
     assert fresh.returncode == 0
     assert fresh.stdout.splitlines()[:2] == ["valvometry_daily: up to date", "1/5 parse -> data/10_parsed: up to date"]
@@ -115,7 +126,8 @@ def test_init_beside_other_files(pymyx: Pymyx, tmp_path: Path) -> None:
     done = pymyx("init", "--no-sample", cwd=tmp_path / "mine")
     assert done.stdout == (
         f"made {tmp_path}/mine: .github, .pre-commit-config.yaml, data, flows, schemas, treatments\n"
-        "put your CSV files into data/00_raw; now: pymyx flow valvometry_daily\n"
+        "set the params of parse first, to what your files are: treatments/parse/treatment.json\n"
+        "put your CSV files into data/00_raw; now: pymyx flow valvometry_daily\n" + closing(tmp_path / "mine", pymyx)
     )
     assert (tmp_path / "mine" / ".gitignore").read_text(encoding="utf-8") == "mine\n"
     assert os.listdir(tmp_path / "mine" / "data" / "00_raw") == [".gitkeep"]
@@ -135,13 +147,84 @@ def test_new_treatment(pymyx: Pymyx, station: Path) -> None:
     pymyx("run", "parse", "--input", "data/00_raw", "--output", "data/10_parsed")
     done = pymyx("run", "clean_v2", "--input", "data/10_parsed", "--output", "data/20_v2")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("  2 days  4 files\n")
+    assert done.stdout.endswith("  2 days: 2026-01-20, 2026-01-21  4 files\n")
     assert pymyx("new", "clean_v2").stderr == (
         "error: there is a treatment `clean_v2` already\n  at treatments/clean_v2\nhint: name another\n"
     )
     assert pymyx("new", "Clean").stderr == (
         "error: `Clean` cannot be a treatment's name\n  accepted: a lower-case name such as clean_v2\n"
     )
+
+
+def test_new_treatment_keeps_every_type(pymyx: Pymyx, station: Path) -> None:
+    """Nullable integers stay integers, metadata stays, files are compressed by zstd; its docstring is the manual."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pymyx("new", "keep")
+    columns = {
+        "ts": pa.array([1, None], pa.timestamp("ns", "UTC")),
+        "count": pa.array([None, 2**60 + 1], pa.int64()),
+        "small": pa.array([1, None], pa.uint8()),
+        "real": pa.array([float("nan"), None], pa.float32()),
+        "flag": pa.array([None, True], pa.bool_()),
+        "name": pa.array(["é", None], pa.string()),
+        "list": pa.array([[1], None], pa.list_(pa.int16())),
+        "when": pa.array([1, None], pa.date32()),
+        "kind": pa.array(["a", None]).dictionary_encode(),
+    }
+    table = pa.table(columns).replace_schema_metadata({"sources": "a.csv"})
+    folder = station / "data" / "typed"
+    folder.mkdir()
+    pq.write_table(table, folder / "m__2026-01-20.parquet")
+    done = pymyx("run", "keep", "--data", "data", "--input", "typed", "--output", "kept")
+    assert (done.returncode, done.stderr) == (0, "")
+    file = pq.ParquetFile(station / "data" / "kept" / "m__2026-01-20.parquet")
+    kept = file.read()
+    assert kept.schema.equals(pq.read_schema(folder / "m__2026-01-20.parquet"), check_metadata=True)
+    assert str(kept.to_pydict()) == str(table.to_pydict())
+    assert file.metadata.row_group(0).column(1).compression == "ZSTD"
+    text = (station / "treatments" / "keep" / "run.py").read_text(encoding="utf-8")
+    lines = text.split('"""')[1].strip().splitlines()
+    assert len(lines) == 2 + 5
+    for word in (
+        "`days`",
+        "PYMYX_DAYS",
+        "neighbours",
+        "private and flat",
+        "taken away",
+        "--verify N",
+        "`limits`",
+        "`allow`",
+        "`_`",
+    ):
+        assert word in text
+
+
+def test_quiet(pymyx: Pymyx, station: Path) -> None:
+    """--quiet: nothing at all when all is well; warnings and errors with the step's name, and what a failed one said."""
+    for _ in range(2):
+        done = pymyx("flow", "valvometry_daily", "--quiet", "--verify", "1")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = pymyx("run", "parse", "--input", "data/00_raw", "--output", "data/10_parsed", "--force", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    code = (
+        "import warnings\n"
+        "def run(input_dir, output_dir, params):\n"
+        "    print('chatter')\n    warnings.warn('odd')\n    params['fail'] and int('x')\n"
+    )
+    (station / "treatments" / "clean" / "run.py").write_text(code, encoding="utf-8")
+    contract = station / "treatments" / "clean" / "treatment.json"
+    document = json.loads(contract.read_text(encoding="utf-8"))
+    contract.write_text(json.dumps({**document, "params": {"fail": {"type": "boolean", "default": False}}}))
+    done = pymyx("flow", "valvometry_daily", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "2/5 clean:\nwarning: odd\n")
+    contract.write_text(json.dumps({**document, "params": {"fail": {"type": "boolean", "default": True}}}))
+    done = pymyx("flow", "valvometry_daily", "--quiet")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("2/5 clean:\nwarning: odd\nchatter\nerror: treatment `clean` failed: ValueError: ")
+    done = pymyx("flow", "valvometry_daily", "--quiet", "--dry-run")
+    assert done.stdout.startswith("1/5 parse: ")
 
 
 def test_list_and_describe(pymyx: Pymyx, station: Path) -> None:
@@ -385,6 +468,7 @@ def test_interrupted(installed: Path, pymyx: Pymyx, station: Path, signum: int, 
         preexec_fn=heed_interrupts,  # noqa: PLW1509  no other thread is running
     ) as process:
         assert process.stderr
+        assert process.stderr.readline() == "2/5 clean:\n"
         assert process.stderr.readline() == "asleep\n"
         process.send_signal(signum)
         _, told = process.communicate(timeout=20)

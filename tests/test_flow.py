@@ -11,7 +11,7 @@ import pytest
 from pymyx.core.errors import FlowStopped, TreatmentError, UsageError
 from pymyx.core.flow import run_flow
 
-from .conftest import SmallProject, snapshot
+from .conftest import NOTHING, SmallProject, snapshot
 
 COPY = """import os, shutil
 
@@ -70,7 +70,7 @@ def test_missing_input_of_the_first_step(chain: SmallProject) -> None:
     done = chain.cli("flow", "--flow", "chain")
     assert (done.returncode, chain.events) == (2, [])
     assert done.stderr == (
-        "error: the input folder `data/in` is missing\nnote: no flow writes it\n"
+        "error: the input folder `data/in` is missing\n  at flows/chain.json, steps[0].input\nnote: no flow writes it\n"
         "hint: create it and put the input files there\n"
     )
 
@@ -124,6 +124,37 @@ def test_data_root(chain: SmallProject) -> None:
     assert chain.events[0]["input_dir"] == "station/device-2/in"
     with pytest.raises(UsageError):
         run_flow("chain", data="station/device-3")
+
+
+def test_input_folder_with_a_typo_says_where_and_what_is_near(chain: SmallProject) -> None:
+    """A folder that another step is to write is near, too, also before it is there."""
+    chain.flow(
+        {"treatment": "copy", "input": "in", "output": "10_parsed"},
+        {"treatment": "copy", "input": "10_prased", "output": "b"},
+    )
+    done = chain.cli("flow", "--flow", "chain")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        2,
+        "",
+        "error: the input folder `data/10_prased` is missing\n  at flows/chain.json, steps[1].input\n"
+        "note: no flow writes it\nhint: did you mean `10_parsed`?\n",
+    )
+
+
+def test_what_a_step_prints_stands_under_its_name(chain: SmallProject) -> None:
+    """Each step that has something to say is named before it, once."""
+    code = COPY + "    print('from a library')\n    print('more')\n"
+    chain.treatment("copy_again", code, params={"mark": {"type": "string"}})
+    done = chain.cli("flow", "--flow", "chain")
+    assert done.stderr == "2/3 copy_again:\nfrom a library\nmore\n"
+
+
+def test_a_stub_says_so(chain: SmallProject) -> None:
+    """A step whose `run` does nothing yet is not taken for one that found nothing."""
+    chain.treatment("copy", NOTHING, params={"mark": {"type": "string", "default": ""}})
+    for _ in range(2):
+        done = chain.cli("flow", "--flow", "chain")
+        assert [line.endswith("  stub") for line in done.stdout.splitlines()] == [True, False, True, False]
 
 
 def test_interrupt(chain: SmallProject) -> None:

@@ -68,7 +68,7 @@ def test_no_file_is_a_success(project: SmallProject) -> None:
     project.treatment("nothing")
     done = project.run("nothing")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("  0 files\n")
+    assert done.stdout.endswith("  0 files  stub\n")
     assert project.statuses == ["nothing start", "nothing success"]
     assert list(project.output.iterdir()) == []
 
@@ -296,6 +296,62 @@ def test_missing_input_folder(project: SmallProject) -> None:
         "hint: create it and put the input files there\n"
     )
     assert project.events == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("--input", "input is an empty text\n  accepted: a folder"),
+        ("--output", "output is an empty text\n  accepted: a folder"),
+        ("--data", "data is an empty text\n  accepted: a folder"),
+        ("--root", "root is an empty text\n  accepted: a folder"),
+    ],
+)
+def test_empty_names_of_folders(project: SmallProject, flag: str, text: str) -> None:
+    """An unset variable in a script is never the working directory."""
+    project.treatment("double")
+    given = {"--treatment": "double", "--input": "data/in", "--output": "data/out", flag: ""}
+    done = project.cli("runner", *(word for pair in given.items() for word in pair))
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {text}\n")
+    assert project.events == []
+
+
+@pytest.mark.parametrize("output", ["/", ".", "..", "treatments/double", "flows", "data/.pymyx/x"])
+def test_output_never_holds_the_project(project: SmallProject, output: str) -> None:
+    """Results are never put at the top of the disk, around the project, among its code or into the state."""
+    project.treatment("double")
+    before = snapshot(project.root)
+    done = project.cli("runner", "--treatment", "double", "--input", "data/in", "--output", output)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the output folder `")
+    assert done.stderr.endswith("hint: name a folder of its own, such as data/10_parsed\n")
+    assert snapshot(project.root) == before
+
+
+def test_run_in_a_data_root(project: SmallProject) -> None:
+    """--data names the folder that input and output are named from, as they are in a flow."""
+    project.treatment("double")
+    (project.root / "station" / "in").mkdir(parents=True)
+    done = project.cli(
+        "runner", "--treatment", "double", "--data", "station", "--input", "in", "--output", "out", cwd=project.root
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("double: station/in -> station/out  ")
+    done = project.cli("runner", "--treatment", "double", "--data", "statoin", "--input", "in", "--output", "out")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: the data root `{project.root}/statoin` is no folder\nhint: name an existing folder with --data DIR\n",
+    )
+
+
+def test_input_folder_with_a_typo(project: SmallProject) -> None:
+    """The nearest folder is named."""
+    project.treatment("double")
+    done = project.cli("runner", "--treatment", "double", "--input", "data/inn", "--output", "data/out")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: the input folder `data/inn` is missing\nnote: no flow writes it\nhint: did you mean `data/in`?\n",
+    )
 
 
 STEP_OF = {"treatment": "double", "input": "in", "output": "out"}

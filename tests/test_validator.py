@@ -477,6 +477,36 @@ def test_paths(good: SmallProject) -> None:
         assert done.stderr.startswith(f"error: {words}\n")
 
 
+def test_two_flows_that_write_one_folder(good: SmallProject) -> None:
+    """Two flows may share a step, and write a folder from different ones never: each would make it anew for ever."""
+    good.flow(STEP, name="other")
+    assert check()[1] == []
+    good.flow({**STEP, "params": {"window": 7}}, name="other")
+    assert (
+        texts()
+        == texts("flows/other.json")
+        == (
+            "the output folder `out` is written by two flows, from different steps\n  at flows/other.json, steps[0].output\n"
+            "note: step 1 `double` of flow `chain` writes it with other params\n"
+            "hint: let each write to a folder of its own, or make the steps the same"
+        )
+    )
+    good.flow({**STEP, "input": "more"}, name="other")
+    assert "note: step 1 `double` of flow `chain` writes it from `in`\n" in texts()
+    good.flow({**STEP, "treatment": "table"}, name="other")
+    assert "note: step 1 `double` of flow `chain` writes it\n" in texts()
+
+
+def test_a_picture_is_read_by_no_step(good: SmallProject) -> None:
+    """A treatment may write pictures and pages; a next step reads only what its `input.format` can be."""
+    good.treatment("draw", output={"format": "svg", "description": "a curve"})
+    good.flow({**STEP, "treatment": "draw"}, {**STEP, "input": "out", "output": "more"})
+    assert texts(FLOW_JSON) == (
+        f"treatment `double` reads parquet, but its input folder holds svg\n  at {FLOW_JSON}, steps[1].input\n"
+        "note: step 1 `draw` writes that folder"
+    )
+
+
 def test_schemas_of_the_project_are_used(good: SmallProject) -> None:
     """What the JSON Schema in schemas/ refuses is a fault even where the models accept it."""
     shutil.copytree(REPO / "schemas", good.root / "schemas")

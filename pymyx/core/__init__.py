@@ -6,7 +6,7 @@
     manifest, input and output files ─> survey ───┘                                   verdict         logger
 
 Imports point one way, and a test holds them to it: errors <- project <- models <- contract, grants, logger, relay,
-source, stage <- treatments, confinement, child, lock, manifest <- validator, isolation, folder <- verdict, owner,
-plan, publish, warned <- options, removal, survey <- batch, notes <- verify <- runner <- flow <- cli. What runs inside
-the child is in shim/, which imports nothing of PyMyx.
+source, stage <- treatments, confinement, child, lock, manifest, places <- validator, isolation, folder <- verdict,
+owner, plan, publish, warned <- options, removal, survey <- batch, notes, record <- verify <- runner <- flow <- cli.
+What runs inside the child is in shim/, which imports nothing of PyMyx.
 """

@@ -33,14 +33,15 @@ def run_flow(
     *,
     root: str | os.PathLike[str] | None = None,
     data: str | os.PathLike[str] | None = None,
+    on_start: Callable[[int, int, str], Any] = lambda number, steps, treatment: None,
     on_step: Callable[[int, int, Result], Any] = lambda number, steps, result: None,
     **options: Any,
 ) -> list[Result]:
     """Run `flows/<name>.json` of the project at `root` (default: around the working directory), and return its steps.
 
-    Its folders are those of `data` (default: `data/` of the project). `on_step` is called after each step with its
-    number from 1, the number of steps, and its result. `options` are those of `pymyx.core.options.Options`, for each
-    step.
+    Its folders are those of `data` (default: `data/` of the project). `on_start` is called before each step with its
+    number from 1, the number of steps, and its treatment's name; `on_step` after it, with its result. `options` are
+    those of `pymyx.core.options.Options`, for each step.
 
     Raises:
         UsageError: something is wrong that could be seen beforehand; nothing was run.
@@ -59,6 +60,7 @@ def run_flow(
         for step in steps:
             owned_manifest(project, step, force=chosen.force)
         for number, step in enumerate(steps, start=1):
+            on_start(number, len(steps), step.treatment.name)
             try:
                 results[number] = execute(project, step, options=chosen, lock=locks[step.output_dir])
             except PymyxError as error:

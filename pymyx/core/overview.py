@@ -11,13 +11,14 @@ from pymyx.core.grants import unsigned
 from pymyx.core.lock import holder
 from pymyx.core.manifest import Manifest, read_manifest
 from pymyx.core.notes import late_data, set_aside_only
+from pymyx.core.places import flow_names
 from pymyx.core.plan import Choice
 from pymyx.core.project import Project
 from pymyx.core.runner import folders_of
 from pymyx.core.source import is_stub
 from pymyx.core.survey import Survey, survey
 from pymyx.core.treatments import check_treatment, load_treatment, treatment_names
-from pymyx.core.validator import CheckedStep, check_flow, flow_names, read_flow
+from pymyx.core.validator import CheckedStep, check_flow, read_flow
 
 
 def status_of(project: Project, flow: str) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def _stand(project: Project, step: CheckedStep, *, may_change: bool) -> dict[str
         "input_dir": input_dir,
         "output_dir": output_dir,
         "state": state,
+        "stub": is_stub(project.treatments / step.treatment.name / "run.py"),
         "days": len({day_of(name) for name in outputs} - {""}),
         "files": len(outputs),
         "last_success": last.ts if last else None,

@@ -60,6 +60,16 @@ def absolute(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.abspath(path))
 
 
+def see_that_it_is_named(name: str, folder: str | os.PathLike[str] | None) -> None:
+    """See that a folder that was given is not the empty text, which would be the working directory.
+
+    Raises:
+        UsageError: it is.
+    """
+    if folder is not None and not os.fspath(folder):
+        raise UsageError(Fault(f"{name} is an empty text", evidence=("accepted: a folder",)))
+
+
 def find_project(
     root: str | os.PathLike[str] | None = None,
     *,
@@ -73,6 +83,8 @@ def find_project(
     Raises:
         UsageError: there is no project, or `data` is no folder.
     """
+    see_that_it_is_named("root", root)
+    see_that_it_is_named("data", data)
     try:
         folder = absolute(root or start)
     except FileNotFoundError:
@@ -88,5 +100,7 @@ def find_project(
             )
         )
     if data is not None and not absolute(data).is_dir():
-        raise UsageError(Fault(f"the data root `{data}` is no folder", hint="name an existing folder with --data DIR"))
+        raise UsageError(
+            Fault(f"the data root `{absolute(data)}` is no folder", hint="name an existing folder with --data DIR")
+        )
     return Project(root=home, data=absolute(data) if data is not None else home / "data")

@@ -11,32 +11,31 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
     main("runner")
 
 import os
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from pymyx.core.batch import Batch
 from pymyx.core.errors import Interrupted, PublishError, PymyxError, TreatmentError, UsageError
 from pymyx.core.isolation import signals_held
 from pymyx.core.lock import locked
-from pymyx.core.logger import as_unicode, log_event, now
-from pymyx.core.manifest import Manifest, Success, manifest_path, write_manifest
+from pymyx.core.logger import as_unicode, log_event
+from pymyx.core.manifest import Manifest
 from pymyx.core.models import Days
 from pymyx.core.notes import late_data, set_aside_only, so_far, tell_beforehand, tell_of_removed, tell_of_taken
 from pymyx.core.options import Options
+from pymyx.core.places import check_input, check_output
 from pymyx.core.plan import Plan, by_day
-from pymyx.core.project import Project, absolute, find_project
+from pymyx.core.project import Project, absolute, find_project, see_that_it_is_named
 from pymyx.core.publish import Target, clear_pending
+from pymyx.core.record import headline, record_failure, record_success, remember_stats
+from pymyx.core.source import is_stub
 from pymyx.core.survey import Survey, survey
 from pymyx.core.treatments import load_treatment, merge_params
-from pymyx.core.validator import CheckedStep, check_grants, check_input, check_output
+from pymyx.core.validator import CheckedStep, check_grants
 from pymyx.core.verify import verify
-
-LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Result:
 
     `days` are those that were made (`whole` for a whole folder; none when it was up to date before), `files` the
     names of the files that were published; `cpu_s` is what the treatment and all it started used of the
-    processors, `peak_mb` the highest memory of one of its processes.
+    processors, `peak_mb` the highest memory of one of its processes; a `stub` is a treatment that does nothing yet.
     """
 
     treatment: str
@@ -57,6 +56,7 @@ class Result:
     cpu_s: float
     peak_mb: int
     plan: Plan
+    stub: bool = False
 
 
 def run_treatment(
@@ -66,11 +66,13 @@ def run_treatment(
     params: dict[str, Any] | None = None,
     *,
     root: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Result:
     """Run the treatment `treatments/<name>/` of the project at `root` (default: around the working directory).
 
-    It reads `input_dir` and its files appear in `output_dir` only if it succeeds; `params` go over its defaults. Only
+    It reads `input_dir` and its files appear in `output_dir` only if it succeeds (both are named from `data`, when that
+    is given, as in a flow; else from the working directory); `params` go over its defaults. Only
     the days whose input, params, code or outputs changed are made again. `options` are those of
     `pymyx.core.options.Options`.
 
@@ -82,8 +84,8 @@ def run_treatment(
         LateDataError: there is new input for days whose other input files were archived.
     """
     chosen = Options(**options)
-    project = find_project(root)
-    step = checked_step(project, name, input_dir, output_dir, params or {})
+    project = find_project(root, data=data)
+    step = checked_step(project, name, *_named_from(data, input_dir, output_dir), params or {})
     with locked(step.output_dir, project.shown(step.output_dir)) as lock:
         return execute(project, step, options=chosen, lock=lock)
 
@@ -109,6 +111,7 @@ def plan_treatment(
     params: dict[str, Any] | None = None,
     *,
     root: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Planned:
     """What `run_treatment` would do; nothing is run, locked or written.
@@ -117,9 +120,18 @@ def plan_treatment(
         UsageError: as `run_treatment`.
     """
     chosen = Options(**options)
-    project = find_project(root)
-    step = checked_step(project, name, input_dir, output_dir, params or {})
+    project = find_project(root, data=data)
+    step = checked_step(project, name, *_named_from(data, input_dir, output_dir), params or {})
     return Planned(name, *folders_of(project, step), survey(project, step, chosen.choice).plan)
+
+
+def _named_from(
+    data: str | os.PathLike[str] | None, input_dir: str | os.PathLike[str], output_dir: str | os.PathLike[str]
+) -> tuple[str | os.PathLike[str], str | os.PathLike[str]]:
+    """Input and output folder, as they are named from the data root, where one is given."""
+    see_that_it_is_named("input", input_dir)
+    see_that_it_is_named("output", output_dir)
+    return (input_dir, output_dir) if data is None else (absolute(data) / input_dir, absolute(data) / output_dir)
 
 
 def checked_step(
@@ -144,12 +156,13 @@ def execute(project: Project, step: CheckedStep, *, options: Options, lock: int)
     target, plan, folders = _target(project, step, found), found.plan, folders_of(project, step)
     clear_pending(target)
     tell_beforehand(found, folders[0], target, options)
-    result = Result(step.treatment.name, *folders, 0, (), (), 0.0, 0, plan)
+    stub = is_stub(project.treatments / step.treatment.name / "run.py")
+    result = Result(step.treatment.name, *folders, 0, (), (), 0.0, 0, plan, stub)
     if plan.idle:
-        _remember_stats(target, found)
+        remember_stats(target, found)
     else:
         try:
-            result = _make(project, step, found, target, plan, options, lock)
+            result = replace(_make(project, step, found, target, plan, options, lock), stub=stub)
         except (TreatmentError, PublishError) as error:
             error.faults += late_data(plan, *folders).faults
             raise
@@ -189,14 +202,14 @@ def _make(
                 batch.run()
             finally:
                 tell_of_removed(batch.removal.removed, options)
-            _record_success(target, clock.elapsed_ms)
+            record_success(target, clock.elapsed_ms)
             if failure := set_aside_only(step.treatment.name, target.manifest, target.shown):
                 raise failure
         except BaseException as error:
             if isinstance(error, Interrupted):
                 error.note(so_far(batch.days, plan, target))
             _log_error(log, error, clock.elapsed_ms)
-            _record_failure(target, error)
+            record_failure(target, error)
             raise
         duration_ms = clock.elapsed_ms
         log(status="success", duration_ms=duration_ms)
@@ -225,47 +238,6 @@ def _target(project: Project, step: CheckedStep, found: Survey) -> Target:
     return Target(step.output_dir, folders[1], manifest)
 
 
-def _remember_stats(target: Target, found: Survey) -> None:
-    """Record stats that are new, though the files are not: they need not be read next time."""
-    manifest = found.facts.manifest
-    if not manifest or found.is_remembered(manifest):
-        return
-    found.remember(manifest)
-    for made in manifest.days.values():
-        made.outputs = {name: found.output_as_known(name, known) for name, known in made.outputs.items()}
-    write_manifest(target.folder, manifest)
-
-
-def _record_success(target: Target, duration_ms: int) -> None:
-    target.manifest.last_error = None
-    target.manifest.last_success = Success(ts=now(), duration_ms=duration_ms, versions=_versions())
-    write_manifest(target.folder, target.manifest)
-
-
-def _record_failure(target: Target, error: BaseException) -> None:
-    """Remember why it failed, for the status; that it cannot be remembered does not hide why.
-
-    A folder that nothing was ever published to is not claimed by a failure.
-    """
-    if not manifest_path(target.folder).exists():
-        return
-    target.manifest.last_error = as_unicode(headline(error))
-    with suppress(PymyxError):
-        write_manifest(target.folder, target.manifest)
-
-
-@cache
-def _versions() -> dict[str, str]:
-    """The versions of Python and of the libraries, by the names of their `dist-info`: reading it would take 10 ms."""
-    versions = {"python": sys.version.partition(" ")[0]}
-    for folder in filter(os.path.isdir, sys.path):
-        for entry in os.listdir(folder):
-            name, _, version = entry.removesuffix(".dist-info").partition("-")
-            if name in LIBRARIES and entry.endswith(".dist-info"):
-                versions.setdefault(name, version)
-    return versions
-
-
 class Stopwatch:
     """Milliseconds since it was made, by a clock that nobody sets."""
 
@@ -285,10 +257,3 @@ def _log_error(log: Callable[..., None], error: BaseException, duration_ms: int)
     except PymyxError as unlogged:
         if isinstance(error, PymyxError):
             error.faults += unlogged.faults
-
-
-def headline(error: BaseException) -> str:
-    """An error on one line."""
-    if isinstance(error, PymyxError):
-        return error.headline
-    return "interrupted (SIGINT)" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"

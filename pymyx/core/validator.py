@@ -10,7 +10,6 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
 
     main("validator")
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from pymyx.core.contract import place, read_contract, read_json
 from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
 from pymyx.core.grants import grant_faults
 from pymyx.core.models import Flow, Step, Treatment, json_schema
+from pymyx.core.places import check_input, check_output, flow_names
 from pymyx.core.project import Project, absolute, find_project
 from pymyx.core.treatments import check_treatment, merge_params, name_faults, treatment_names
 
@@ -44,12 +44,12 @@ def load_flow(project: Project, name: str) -> list[CheckedStep]:
     steps, faults = check_flow(project, name)
     if faults:
         raise ContractError(*faults)
-    written: set[Path] = set()
-    for step in steps:
-        if step.input_dir not in written:
-            check_input(project, step.input_dir)
+    outputs = [step.output_dir for step in steps]
+    for number, step in enumerate(steps):
+        if step.input_dir not in outputs[:number]:
+            where = place(project.shown(project.flows / f"{name}.json"), ("steps", number, "input"))
+            check_input(project, step.input_dir, where, outputs)
         check_output(project, step.input_dir, step.output_dir)
-        written.add(step.output_dir)
     return steps
 
 
@@ -135,45 +135,6 @@ def _format_faults(steps: list[CheckedStep], shown: str) -> list[Fault]:
     return faults
 
 
-def check_input(project: Project, input_dir: Path) -> None:
-    """See that an input folder exists.
-
-    Raises:
-        UsageError: it does not, or is no folder; says which step of which flow writes it, when one does.
-    """
-    if input_dir.is_dir():
-        return
-    shown = project.shown(input_dir)
-    what = f"the input folder `{shown}` {'is no folder' if os.path.lexists(input_dir) else 'is missing'}"
-    writer = _writer(project, input_dir)
-    if writer:
-        flow, number, treatment = writer
-        note = f"it is written by step {number} `{treatment}` of flow `{flow}`"
-        raise UsageError(Fault(what, notes=(note,), hint=f"python -m pymyx.core.flow --flow {flow}"))
-    raise UsageError(Fault(what, notes=("no flow writes it",), hint="create it and put the input files there"))
-
-
-def check_output(project: Project, input_dir: Path, output_dir: Path) -> None:
-    """See that a treatment may write to `output_dir`.
-
-    Raises:
-        UsageError: it is no folder, is read-only, or lies inside the input folder, whose files are never touched.
-    """
-    shown = project.shown(output_dir)
-    if os.path.lexists(output_dir) and not output_dir.is_dir():
-        raise UsageError(Fault(f"the output folder `{shown}` is no folder", hint="name another with --output DIR"))
-    if output_dir.is_dir() and not os.access(output_dir, os.W_OK | os.X_OK):
-        raise UsageError(Fault(f"the output folder `{shown}` is read-only", hint="make it writable, or name another"))
-    if output_dir.resolve().is_relative_to(input_dir.resolve()):
-        raise UsageError(
-            Fault(
-                f"the output folder `{shown}` lies inside the input folder `{project.shown(input_dir)}`",
-                notes=("an input folder is never written to",),
-                hint="write to a folder beside it",
-            )
-        )
-
-
 def check_grants(project: Project, step: CheckedStep) -> None:
     """See that a treatment may read nothing that it writes.
 
@@ -199,22 +160,44 @@ def check(paths: Iterable[str] = (), *, root: str | None = None) -> tuple[int, l
     for project, file in targets:
         meant = _meant_faults(project, file)
         faults += meant + _schema_faults(project, file, {fault.where for fault in meant})
+    for project in dict.fromkeys(project for project, file in targets if file.parent == project.flows):
+        checked = {file.stem for other, file in targets if other == project and file.parent == project.flows}
+        faults += _shared_faults(project, checked)
     return len(targets), list(dict.fromkeys(faults))
 
 
-def flow_names(project: Project) -> list[str]:
-    """The names of the project's flows: the JSON files in `flows/` that are not hidden."""
-    return [name.removesuffix(".json") for name in project.names_in(project.flows) if name.endswith(".json")]
-
-
-def _writer(project: Project, folder: Path) -> tuple[str, int, str] | None:
-    """The flow, number and treatment of the step that writes `folder`, if one does."""
+def _shared_faults(project: Project, checked: set[str]) -> list[Fault]:
+    """Folders that two flows, one of them `checked`, write from different steps: what one makes the other undoes."""
+    writers: dict[Path, tuple[str, int, CheckedStep]] = {}
+    faults = []
     for name in flow_names(project):
-        flow, _ = read_contract(project.flows / f"{name}.json", name, Flow)
-        for number, step in enumerate(flow.steps if flow else [], start=1):
-            if (project.data / step.output).resolve() == folder.resolve():
-                return name, number, step.treatment
-    return None
+        steps, at_fault = check_flow(project, name)
+        for number, step in enumerate([] if at_fault else steps):
+            flow, first, other = writers.setdefault(step.output_dir.resolve(), (name, number, step))
+            if flow == name or not {flow, name} & checked or _makes_the_same(step, other):
+                continue
+            how = ""
+            if other.treatment == step.treatment:
+                reads_the_same = other.input_dir.resolve() == step.input_dir.resolve()
+                how = " with other params" if reads_the_same else f" from `{_in_data(project, other.input_dir)}`"
+            folder = _in_data(project, step.output_dir)
+            what = f"the output folder `{folder}` is written by two flows, from different steps"
+            where = place(project.shown(project.flows / f"{name}.json"), ("steps", number, "output"))
+            note = f"step {first + 1} `{other.treatment.name}` of flow `{flow}` writes it{how}"
+            hint = "let each write to a folder of its own, or make the steps the same"
+            faults.append(Fault(what, where, notes=(note,), hint=hint))
+    return faults
+
+
+def _makes_the_same(one: CheckedStep, other: CheckedStep) -> bool:
+    """Whether two steps are one: the same treatment, input folder and params."""
+    same_input = one.input_dir.resolve() == other.input_dir.resolve()
+    return one.treatment == other.treatment and same_input and one.params == other.params
+
+
+def _in_data(project: Project, folder: Path) -> str:
+    """A folder as flows name it."""
+    return folder.relative_to(project.data).as_posix()
 
 
 def _targets(path: str, root: str | None) -> Iterator[tuple[Project, Path]]:
