@@ -101,7 +101,7 @@ def test_closed_and_full_streams_lose_the_text_and_nothing_else(project: SmallPr
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, "2 steps" in done.stdout) == (1, not streams.startswith((">", "<")))
-    assert done.stderr == (told.replace("said\n", "said\nsaid\n") if told else "")
+    assert done.stderr == (told.replace("said\n", "1/2 prints_0:\nsaid\n2/2 prints_1:\nsaid\n") if told else "")
     assert [path.name for path in (project.root / "data" / "second").iterdir()] == ["a.parquet"]
     assert project.statuses[-1] == "prints_1 success"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pymyx.core.lines import lines_of
+from pymyx.core.contract.json_lines import lines_of
 
 from .conftest import REPO, heed_interrupts, processes_of, snapshot
 
@@ -510,5 +510,5 @@ def test_nothing_but_what_is_needed_is_imported(installed: Path) -> None:
         argv = [sys.executable, "-X", "importtime", "-m", "pymyx", *command]
         done = subprocess.run(argv, cwd=REPO, env=environment, capture_output=True, text=True, check=False)
         imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-        assert "pymyx.cli" in imported
+        assert "pymyx.cli.main" in imported
         assert not [name for name in imported if name.startswith(absent)]

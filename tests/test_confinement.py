@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from pymyx.core.child import SHIM
-from pymyx.core.confinement import FILTERED, FULL_ABI, landlock_abi, shortfall
 from pymyx.core.errors import TreatmentError
+from pymyx.core.isolation.child import SHIM
+from pymyx.core.isolation.confinement import FILTERED, FULL_ABI, landlock_abi, shortfall
 from pymyx.core.runner import run_treatment
 
 from .conftest import REPO, SmallProject, snapshot
@@ -298,7 +298,7 @@ def test_a_checkout_on_the_path_is_granted_by_its_packages(outreach: SmallProjec
     site = outreach.root / "some-packages"
     site.mkdir()
     job_sites = [str(outreach.root)]
-    script = f"import sys; sys.path += {job_sites}\nimport pymyx.core.child as i\ni._sites = lambda: {job_sites}\nimport pymyx\npymyx.run_treatment('imports', 'data/in', 'data/out', {{'path': 'PATH'}})\n"
+    script = f"import sys; sys.path += {job_sites}\nimport pymyx.core.isolation.child as i\ni._sites = lambda: {job_sites}\nimport pymyx\npymyx.run_treatment('imports', 'data/in', 'data/out', {{'path': 'PATH'}})\n"
     environment = {**os.environ, "PYTHONPATH": str(REPO)}
     for path, code_ in ((package / "__init__.py", 0), (outreach.root / "secret.txt", 1)):
         done = subprocess.run(

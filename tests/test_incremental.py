@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from pymyx.core.contract.models import Days
 from pymyx.core.errors import BusyError, FlowStopped, LateDataError, PublishError, TreatmentError, UsageError
 from pymyx.core.flow import plan_flow, run_flow
-from pymyx.core.models import Days
-from pymyx.core.overview import status_of
-from pymyx.core.plan import context_of, split
+from pymyx.core.incremental.plan import context_of, split
 from pymyx.core.project import find_project
 from pymyx.core.runner import Result, plan_treatment, run_treatment
+from pymyx.core.status import status_of
 
 from .conftest import MISBEHAVING, SmallProject, snapshot
 

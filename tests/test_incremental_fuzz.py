@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from pymyx.core import folder
 from pymyx.core.errors import FlowStopped, LateDataError, PublishError, TreatmentError, UsageError
 from pymyx.core.flow import run_flow
-from pymyx.core.folder import day_of
+from pymyx.core.incremental import files as folder
+from pymyx.core.incremental.files import day_of
 from pymyx.core.runner import Result
 
 from .conftest import MISBEHAVING, REPO, SmallProject, processes_of

@@ -12,10 +12,10 @@ import pytest
 
 from pymyx.core.errors import ContractError, FlowStopped, LateDataError, PublishError, TreatmentError, UsageError
 from pymyx.core.flow import run_flow
-from pymyx.core.manifest import id_of, read_manifest
-from pymyx.core.overview import description, status_of
+from pymyx.core.incremental.manifest import id_of, read_manifest
 from pymyx.core.project import Project
 from pymyx.core.runner import plan_treatment, run_treatment
+from pymyx.core.status import description, status_of
 
 from .conftest import SmallProject, snapshot
 from .test_incremental import CHAIN, COPY, DAY_WISE, copier, day, made, station, write

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from pymyx.core import isolation
-from pymyx.core.child import SHIM
 from pymyx.core.errors import TreatmentError
+from pymyx.core.isolation.child import SHIM
 from pymyx.core.runner import run_treatment
 
 from .conftest import REPO, SmallProject, processes_of, snapshot

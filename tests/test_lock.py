@@ -11,7 +11,7 @@ import pytest
 
 from pymyx.core.errors import BusyError
 from pymyx.core.flow import run_flow
-from pymyx.core.lock import network_disk
+from pymyx.core.incremental.lock import network_disk
 from pymyx.core.runner import run_treatment
 
 from .conftest import SmallProject

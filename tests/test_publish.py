@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pymyx.core.errors import PublishError, UsageError
-from pymyx.core.folder import hash_of
-from pymyx.core.manifest import read_manifest
+from pymyx.core.incremental.files import hash_of
+from pymyx.core.incremental.manifest import read_manifest
 from pymyx.core.runner import run_treatment
 
 from .conftest import SmallProject, snapshot

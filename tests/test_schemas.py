@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from pymyx.core.child import SHIM
+from pymyx.core.isolation.child import SHIM
 
 from .conftest import NOTHING, SmallProject
 from .write_schemas import SCHEMAS, schema_texts
@@ -63,6 +64,7 @@ def test_the_protocol_of_the_shim(tmp_path: Path, code: str, status: str) -> Non
     folders = {"treatment_dir": str(tmp_path), "input_dir": str(tmp_path), "output_dir": str(tmp_path)}
     report = os.memfd_create("report")
     job = {**folders, "params": {}, "sites": [], "runner": os.getpid(), "report": report, "keep": []}
+    job["deadline"] = time.monotonic() + 60
     done = subprocess.run(
         [sys.executable, "-I", "-B", "-X", "faulthandler", "-X", "utf8", str(SHIM)],
         input=json.dumps({**job, "memory_mb": None, "confine": None}).encode(),

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pymyx.core.models import Flow, Treatment, json_schema
+from pymyx.core.contract.models import Flow, Treatment, json_schema
 from pymyx.core.validator import check
 
 from .conftest import CONTRACT, FLOW, NOTHING, REPO, STEP, SmallProject

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from pymyx.core.models import Event, Flow, Outcome, Treatment, json_schema
+from pymyx.core.contract.models import Event, Flow, Outcome, Treatment, json_schema
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 MODELS: dict[str, type[BaseModel]] = {"treatment": Treatment, "flow": Flow, "event": Event, "outcome": Outcome}

@@ -6,7 +6,7 @@ python -m pymyx.core.flow --help
 from __future__ import annotations
 
 if __name__ == "__main__":  # first of all: cli imports this module again, by its own name
-    from pymyx.cli import main
+    from pymyx.cli.main import main
 
     main("flow")
 
@@ -16,14 +16,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from pymyx.core.contract.treatment import CheckedStep
 from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError
-from pymyx.core.lock import locked
+from pymyx.core.incremental.facts import survey
+from pymyx.core.incremental.lock import locked
+from pymyx.core.incremental.owner import owned_manifest
 from pymyx.core.options import Options
-from pymyx.core.owner import owned_manifest
 from pymyx.core.project import find_project
 from pymyx.core.runner import Planned, Result, execute, folders_of
-from pymyx.core.survey import survey
-from pymyx.core.validator import CheckedStep, load_flow
+from pymyx.core.validator import load_flow
 
 SKIPPED = (TreatmentError, PublishError, LateDataError)  # what a flow that is to keep going goes on past
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pymyx.core.contract.models import Event
 from pymyx.core.errors import Fault, PymyxError
-from pymyx.core.models import Event
 
 
 def log_event(

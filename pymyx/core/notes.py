@@ -6,13 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from pymyx.core.errors import Fault, LateDataError, TreatmentError, letting_go
-from pymyx.core.folder import day_of
-from pymyx.core.lock import network_disk
-from pymyx.core.manifest import Manifest, is_result, manifest_path
+from pymyx.core.incremental.facts import Survey
+from pymyx.core.incremental.files import day_of
+from pymyx.core.incremental.lock import network_disk
+from pymyx.core.incremental.manifest import Manifest, is_result, manifest_path
+from pymyx.core.incremental.plan import MOST_NAMED, Plan, in_words
+from pymyx.core.incremental.publish import Cause, Target
 from pymyx.core.options import Options
-from pymyx.core.plan import MOST_NAMED, Plan, in_words
-from pymyx.core.publish import Cause, Target
-from pymyx.core.survey import Survey
 
 _SAID: set[str] = set()  # what this process has told about its disks
 

@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from math import inf
 from typing import Literal
 
-from pymyx.core.confinement import Confine, shortfall
+from pymyx.core.contract.models import LEAST_MB, LONGEST_S, Treatment
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.models import LEAST_MB, LONGEST_S, Treatment
-from pymyx.core.plan import Choice
-from pymyx.core.relay import Show
+from pymyx.core.incremental.plan import Choice
+from pymyx.core.isolation.confinement import Confine, shortfall
+from pymyx.core.isolation.output import Show
 
 Progress = Callable[[str, int, int, float], None]
 
@@ -28,7 +28,7 @@ class Options:
         timeout_s: a treatment is stopped after so many seconds (default: 21,600).
         memory_mb: one process of a treatment gets no more megabytes of data (default: no limit); what its
             treatment.json says of both counts where it is stricter.
-        confine: how far the kernel is to keep it to its contract (`isolation.py` tells what that means): `auto`, as
+        confine: how far the kernel is to keep it to its contract (`isolation/children.py` tells): `auto`, as
             far as it can; `require`, in full or not at all; `off`.
         from_, to: make only the days from the one to the other: ISO dates or instants, rounded out to UTC days.
         force: make days again that are up to date.

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from pymyx.core.contract import read_contract
+from pymyx.core.contract.models import Flow
+from pymyx.core.contract.reading import read_contract
 from pymyx.core.errors import Fault, UsageError, did_you_mean
-from pymyx.core.models import Flow
 from pymyx.core.project import Project
 
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from functools import cache
 
 from pymyx.core.errors import PymyxError
+from pymyx.core.incremental.facts import Survey
+from pymyx.core.incremental.manifest import Success, manifest_path, write_manifest
+from pymyx.core.incremental.publish import Target
 from pymyx.core.logger import as_unicode, now
-from pymyx.core.manifest import Success, manifest_path, write_manifest
-from pymyx.core.publish import Target
-from pymyx.core.survey import Survey
 
 LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
 

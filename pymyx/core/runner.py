@@ -6,7 +6,7 @@ python -m pymyx.core.runner --help
 from __future__ import annotations
 
 if __name__ == "__main__":  # first of all: cli imports this module again, by its own name
-    from pymyx.cli import main
+    from pymyx.cli.main import main
 
     main("runner")
 
@@ -17,24 +17,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from pymyx.core.batch import Batch
+from pymyx.core.chunks import Batch
+from pymyx.core.contract.models import Days
+from pymyx.core.contract.run_py import is_stub
+from pymyx.core.contract.treatment import CheckedStep, load_treatment, merge_params
 from pymyx.core.errors import Interrupted, PublishError, PymyxError, TreatmentError, UsageError
-from pymyx.core.isolation import signals_held
-from pymyx.core.lock import locked
+from pymyx.core.incremental.facts import Survey, survey
+from pymyx.core.incremental.lock import locked
+from pymyx.core.incremental.manifest import Manifest
+from pymyx.core.incremental.plan import Plan, by_day
+from pymyx.core.incremental.publish import Target, clear_pending
+from pymyx.core.isolation.children import signals_held
 from pymyx.core.logger import as_unicode, log_event
-from pymyx.core.manifest import Manifest
-from pymyx.core.models import Days
 from pymyx.core.notes import late_data, set_aside_only, so_far, tell_beforehand, tell_of_removed, tell_of_taken
 from pymyx.core.options import Options
 from pymyx.core.places import check_input, check_output
-from pymyx.core.plan import Plan, by_day
 from pymyx.core.project import Project, absolute, find_project, see_that_it_is_named
-from pymyx.core.publish import Target, clear_pending
 from pymyx.core.record import headline, record_failure, record_success, remember_stats
-from pymyx.core.source import is_stub
-from pymyx.core.survey import Survey, survey
-from pymyx.core.treatments import load_treatment, merge_params
-from pymyx.core.validator import CheckedStep, check_grants
+from pymyx.core.validator import check_grants
 from pymyx.core.verify import verify
 
 

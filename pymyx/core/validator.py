@@ -6,32 +6,20 @@
 from __future__ import annotations
 
 if __name__ == "__main__":  # first of all: cli imports this module again, by its own name
-    from pymyx.cli import main
+    from pymyx.cli.main import main
 
     main("validator")
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pymyx.core.contract import place, read_contract, read_json
+from pymyx.core.contract.grants import grant_faults
+from pymyx.core.contract.models import Flow, Step, Treatment, json_schema
+from pymyx.core.contract.reading import place, read_contract, read_json
+from pymyx.core.contract.treatment import CheckedStep, check_treatment, merge_params, name_faults, treatment_names
 from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
-from pymyx.core.grants import grant_faults
-from pymyx.core.models import Flow, Step, Treatment, json_schema
 from pymyx.core.places import check_input, check_output, flow_names
 from pymyx.core.project import Project, absolute, find_project
-from pymyx.core.treatments import check_treatment, merge_params, name_faults, treatment_names
-
-
-@dataclass(frozen=True)
-class CheckedStep:
-    """A step of a flow, ready to run: `params` merged over the defaults, folders as absolute paths."""
-
-    treatment: Treatment
-    input_dir: Path
-    output_dir: Path
-    params: dict[str, Any]
 
 
 def load_flow(project: Project, name: str) -> list[CheckedStep]:

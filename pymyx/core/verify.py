@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import random
 
-from pymyx.core.batch import order_for
+from pymyx.core.chunks import order_for
+from pymyx.core.contract.treatment import CheckedStep
 from pymyx.core.errors import Fault, TreatmentError
-from pymyx.core.folder import day_of, hash_of
-from pymyx.core.isolation import Children, signals_held
-from pymyx.core.manifest import WHOLE
+from pymyx.core.incremental.files import day_of, hash_of
+from pymyx.core.incremental.manifest import WHOLE
+from pymyx.core.incremental.plan import Plan, in_words
+from pymyx.core.incremental.publish import Target
+from pymyx.core.incremental.stage import staged
+from pymyx.core.isolation.children import Children, signals_held
+from pymyx.core.isolation.failure import failed
 from pymyx.core.options import Options
-from pymyx.core.plan import Plan, in_words
 from pymyx.core.project import Project
-from pymyx.core.publish import Target
-from pymyx.core.stage import staged
-from pymyx.core.validator import CheckedStep
-from pymyx.core.verdict import failed
 
 
 def verify(project: Project, step: CheckedStep, target: Target, plan: Plan, options: Options, lock: int) -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pymyx.core.confinement import shortfall
+from pymyx.core.isolation.confinement import shortfall
 from pymyx.core.runner import run_treatment
 
 REPO = Path(__file__).parent.parent.parent

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pymyx.streams import ENDS, finish, hurry, one_line, prepare, say, show
+from pymyx.cli.streams import ENDS, finish, hurry, one_line, prepare, say, show
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -69,7 +69,7 @@ def _run(module: str, arguments: list[str]) -> int:
         return _call(command, f"python -m pymyx.core.{module}", arguments, flags=True)
     first = arguments[0] if arguments else "--help"
     if first in ("--help", "-h"):
-        from pymyx.arguments import HELP
+        from pymyx.cli.arguments import HELP
 
         say(HELP)
         return 0
@@ -88,17 +88,17 @@ def _run(module: str, arguments: list[str]) -> int:
 
 
 def _call(command: str, prog: str, arguments: list[str], *, flags: bool) -> int:
-    from pymyx.arguments import parser_of
+    from pymyx.cli.arguments import parser_of
 
     parser: ArgumentParser = parser_of(command, prog, flags=flags)
     return _COMMANDS[command](parser.parse_args(arguments))
 
 
 def _treatment(options: Namespace) -> int:
-    from pymyx.core.isolation import orphans_adopted
+    from pymyx.cli.progress import Progress
+    from pymyx.cli.texts import plan_text, summary
+    from pymyx.core.isolation.children import orphans_adopted
     from pymyx.core.runner import plan_treatment, run_treatment
-    from pymyx.progress import Progress
-    from pymyx.texts import plan_text, summary
 
     params, how = _params(options.params), _run_options(options) | {"data": options.data}
     if options.dry_run:
@@ -113,10 +113,10 @@ def _treatment(options: Namespace) -> int:
 
 
 def _flow(options: Namespace) -> int:
+    from pymyx.cli.progress import Progress
+    from pymyx.cli.texts import plan_text, summary
     from pymyx.core.flow import plan_flow, run_flow
-    from pymyx.core.isolation import orphans_adopted
-    from pymyx.progress import Progress
-    from pymyx.texts import plan_text, summary
+    from pymyx.core.isolation.children import orphans_adopted
 
     def on_step(number: int, steps: int, result: Result) -> None:
         progress.clear()
@@ -139,8 +139,8 @@ def _flow(options: Namespace) -> int:
 
 
 def _check(options: Namespace) -> int:
+    from pymyx.cli.texts import annotation, counted
     from pymyx.core.validator import check
-    from pymyx.texts import annotation, counted
 
     checked, faults = check(options.path, root=options.root)
     if options.json:
@@ -157,9 +157,9 @@ def _check(options: Namespace) -> int:
 
 
 def _status(options: Namespace) -> int:
-    from pymyx.core.overview import status_of
+    from pymyx.cli.texts import status_text
     from pymyx.core.places import flow_names
-    from pymyx.texts import status_text
+    from pymyx.core.status import status_of
 
     project = _project(options)
     flows = [status_of(project, name) for name in ([options.flow] if options.flow else flow_names(project))]
@@ -172,8 +172,8 @@ def _status(options: Namespace) -> int:
 
 
 def _list(options: Namespace) -> int:
-    from pymyx.core.overview import listing
-    from pymyx.texts import listing_text
+    from pymyx.cli.texts import listing_text
+    from pymyx.core.status import listing
 
     found = listing(_project(options))
     _say_json(found) if options.json else say(listing_text(found))
@@ -181,8 +181,8 @@ def _list(options: Namespace) -> int:
 
 
 def _describe(options: Namespace) -> int:
-    from pymyx.core.overview import description
-    from pymyx.texts import description_text
+    from pymyx.cli.texts import description_text
+    from pymyx.core.status import description
 
     found = description(_project(options), options.name)
     _say_json(found) if options.json else say(description_text(found))
@@ -190,7 +190,7 @@ def _describe(options: Namespace) -> int:
 
 
 def _new(options: Namespace) -> int:
-    from pymyx.core.scaffold import new_treatment
+    from pymyx.cli.scaffold import new_treatment
 
     project = _project(options)
     shown = project.shown(new_treatment(project, options.name))
@@ -200,8 +200,8 @@ def _new(options: Namespace) -> int:
 
 
 def _init(options: Namespace) -> int:
-    from pymyx.core.scaffold import init_project
-    from pymyx.texts import closing_text
+    from pymyx.cli.scaffold import init_project
+    from pymyx.cli.texts import closing_text
 
     root, made = init_project(options.dir, sample=not options.no_sample)
     say(f"made {root}: {', '.join(made)}")
@@ -212,8 +212,8 @@ def _init(options: Namespace) -> int:
 
 
 def _log(options: Namespace) -> int:
+    from pymyx.cli.texts import event_text
     from pymyx.core.logger import last_events
-    from pymyx.texts import event_text
 
     events = last_events(_project(options).log, options.n)
     if options.json:
@@ -251,7 +251,7 @@ def _run_options(options: Namespace) -> dict[str, Any]:
 
 
 def _params(text: str) -> dict[str, Any]:
-    from pymyx.core.contract import found, parse_json
+    from pymyx.core.contract.reading import found, parse_json
     from pymyx.core.errors import Fault, UsageError
 
     document = parse_json(text, "--params")

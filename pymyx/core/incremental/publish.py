@@ -15,9 +15,18 @@ from pathlib import Path
 from typing import Literal
 
 from pymyx.core.errors import Fault, PublishError
-from pymyx.core.folder import UNREADABLE, day_of, hash_of, mark_of
-from pymyx.core.manifest import WHOLE, Known, Made, Manifest, flush_to_disk, is_result, manifest_path, write_manifest
-from pymyx.core.stage import Stage, kind_of, make_ordinary
+from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, mark_of
+from pymyx.core.incremental.manifest import (
+    WHOLE,
+    Known,
+    Made,
+    Manifest,
+    flush_to_disk,
+    is_result,
+    manifest_path,
+    write_manifest,
+)
+from pymyx.core.incremental.stage import Stage, kind_of, make_ordinary
 
 
 @dataclass(frozen=True)

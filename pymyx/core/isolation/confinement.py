@@ -1,6 +1,6 @@
 """What the kernel is to keep a treatment to: its contract, as paths to read and to write, and no network.
 
-`pymyx/core/shim/kernel.py` carries it out, inside the child; `isolation.py` tells what it protects from.
+`shim/kernel.py` carries it out, inside the child; `children.py` tells what it protects from.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from pymyx.core.contract.models import Treatment
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.models import Treatment
 from pymyx.core.project import Project
-from pymyx.core.stage import Stage
 
 Confine = Literal["require", "auto", "off"]
 
@@ -25,19 +24,19 @@ FILTERED = ("x86_64", "aarch64")  # machines that the filter of system calls is 
 
 
 def rules(
-    project: Project, treatment: Treatment, input_dir: Path, stage: Stage, confine: Confine
+    project: Project, treatment: Treatment, input_dir: Path, view_dir: Path, written: list[Path], confine: Confine
 ) -> dict[str, Any] | None:
     """The arguments of `kernel.confine` for one run, or None where nothing is to be confined.
 
     It may read its input folder and its own (with what links in there point to) and what `allow.read` names,
-    and write to its stage.
+    and write to the folders that are `written`.
     """
     if confine == "off" or sys.platform != "linux":
         return None
     allowed = [project.root / path for path in treatment.allow.read]
     code = project.treatments / treatment.name
-    read = [input_dir, stage.view_dir, *_link_targets(input_dir), code, *_link_targets(code), *allowed]
-    write = [stage.output_dir, stage.scratch_dir, *(SHARED_MEMORY if treatment.allow.shared_memory else [])]
+    read = [input_dir, view_dir, *_link_targets(input_dir), code, *_link_targets(code), *allowed]
+    write = [*written, *(SHARED_MEMORY if treatment.allow.shared_memory else [])]
     return {
         "abi": landlock_abi(),
         "root": str(project.root.resolve()),

@@ -13,9 +13,9 @@ from datetime import date
 from itertools import pairwise
 from typing import Literal
 
-from pymyx.core.folder import day_of
-from pymyx.core.manifest import WHOLE, Made, Manifest, is_result
-from pymyx.core.models import Days
+from pymyx.core.contract.models import Days
+from pymyx.core.incremental.files import day_of
+from pymyx.core.incremental.manifest import WHOLE, Made, Manifest, is_result
 
 MOST_NAMED = 5  # days in a message
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pymyx.core.relay import Show
+from pymyx.core.isolation.output import Show
 
 MARK = "warning: "  # how the shim begins one
 MOST_HELD = 1000  # different ones; more are shown as they come

@@ -66,7 +66,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are told as all others are."""
 
     def _print_message(self, message: str, file: object = None) -> None:
-        from pymyx.streams import say
+        from pymyx.cli.streams import say
 
         say(message.removesuffix("\n"))
 

@@ -6,13 +6,13 @@ import json
 import os
 from pathlib import Path
 
+from pymyx.core.contract.treatment import CheckedStep
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.folder import ENDINGS, OUTPUT_ENDINGS, day_of, unowned_files
+from pymyx.core.incremental.files import ENDINGS, OUTPUT_ENDINGS, day_of, unowned_files
+from pymyx.core.incremental.manifest import Manifest, manifest_path, read_manifest
+from pymyx.core.incremental.stage import other_places, state_dir
 from pymyx.core.logger import as_unicode
-from pymyx.core.manifest import Manifest, manifest_path, read_manifest
 from pymyx.core.project import Project
-from pymyx.core.stage import other_places, state_dir
-from pymyx.core.validator import CheckedStep
 
 
 def owned_manifest(project: Project, step: CheckedStep, *, force: bool) -> Manifest | None:

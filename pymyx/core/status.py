@@ -5,20 +5,20 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from pymyx.core.contract.grants import unsigned
+from pymyx.core.contract.run_py import is_stub
+from pymyx.core.contract.treatment import CheckedStep, check_treatment, load_treatment, treatment_names
 from pymyx.core.errors import ContractError, Fault, PymyxError, did_you_mean, listed
-from pymyx.core.folder import day_of
-from pymyx.core.grants import unsigned
-from pymyx.core.lock import holder
-from pymyx.core.manifest import Manifest, read_manifest
+from pymyx.core.incremental.facts import Survey, survey
+from pymyx.core.incremental.files import day_of
+from pymyx.core.incremental.lock import holder
+from pymyx.core.incremental.manifest import Manifest, read_manifest
+from pymyx.core.incremental.plan import Choice
 from pymyx.core.notes import late_data, set_aside_only
 from pymyx.core.places import flow_names
-from pymyx.core.plan import Choice
 from pymyx.core.project import Project
 from pymyx.core.runner import folders_of
-from pymyx.core.source import is_stub
-from pymyx.core.survey import Survey, survey
-from pymyx.core.treatments import check_treatment, load_treatment, treatment_names
-from pymyx.core.validator import CheckedStep, check_flow, read_flow
+from pymyx.core.validator import check_flow, read_flow
 
 
 def status_of(project: Project, flow: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pymyx.core.errors import BusyError, Fault
-from pymyx.core.stage import clear_stages, see_that_it_is_real, state_dir, unwritable
+from pymyx.core.incremental.stage import clear_stages, see_that_it_is_real, state_dir, unwritable
 
 
 def holder(output_dir: Path) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.manifest import Known
+from pymyx.core.incremental.manifest import Known
 
 RACY_NS = 3_000_000_000  # a file changed so short a time ago may change again without a trace (git calls it racy)
 ENDINGS = {"csv": (".csv", ".csv.gz"), "parquet": (".parquet",)}

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pymyx.core.errors import Fault, PublishError, letting_go
-from pymyx.core.folder import day_of
-from pymyx.core.manifest import Made, is_result
-from pymyx.core.plan import Plan, in_words
-from pymyx.core.publish import Cause, Published, Target, move, owned_by
+from pymyx.core.incremental.files import day_of
+from pymyx.core.incremental.manifest import Made, is_result
+from pymyx.core.incremental.plan import Plan, in_words
+from pymyx.core.incremental.publish import Cause, Published, Target, move, owned_by
 
 
 @dataclass

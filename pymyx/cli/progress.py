@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from pymyx.streams import STDERR, draw
+from pymyx.cli.streams import STDERR, draw
 
 TICK_S = 0.2
 WARNING = "warning: "

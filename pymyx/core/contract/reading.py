@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from pymyx.core.contract.models import Contract, json_schema
 from pymyx.core.errors import Fault, did_you_mean, listed
-from pymyx.core.models import Contract, json_schema
 
 Loc = tuple[str | int, ...]
 Model = TypeVar("Model", bound=Contract)

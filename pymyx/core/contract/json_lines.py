@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from pymyx.core.contract import Loc, json_path
+from pymyx.core.contract.reading import Loc, json_path
 from pymyx.core.project import Project
 
 WHERE = re.compile(r"(?P<file>[^:,]+)(:(?P<line>\d+))?(:\d+)?(, (?P<path>.*))?", re.DOTALL)

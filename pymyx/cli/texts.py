@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pymyx.core.errors import Fault
-    from pymyx.core.plan import Plan
+    from pymyx.core.incremental.plan import Plan
     from pymyx.core.project import Project
     from pymyx.core.runner import Planned, Result
 
@@ -24,7 +24,7 @@ def counted(number: int, noun: str) -> str:
 
 def summary(result: Result) -> str:
     """What one step did; its days are those that there are files of."""
-    from pymyx.core.folder import day_of
+    from pymyx.core.incremental.files import day_of
 
     step = f"{result.treatment}: {result.input_dir} -> {result.output_dir}"
     stub = "  stub" if result.stub else ""
@@ -37,7 +37,7 @@ def summary(result: Result) -> str:
 
 def _named(days: list[str]) -> str:
     """`2 days: 2026-01-20, 2026-01-21`; of many, the first and the last."""
-    from pymyx.core.plan import MOST_NAMED
+    from pymyx.core.incremental.plan import MOST_NAMED
 
     names = ", ".join(days) if len(days) <= MOST_NAMED else f"{days[0]} to {days[-1]}"
     return f"{counted(len(days), 'day')}{names and ': '}{names}"
@@ -131,7 +131,7 @@ def listing_text(listing: dict[str, Any]) -> str:
 
 def description_text(one: dict[str, Any]) -> str:
     """A contract as a person reads it."""
-    from pymyx.core.models import LONGEST_S
+    from pymyx.core.contract.models import LONGEST_S
 
     lines = [
         f"{one['kind']} {one['name']} {one['version']}{' (a stub)' if one.get('stub') else ''}",
@@ -185,7 +185,7 @@ def _short(value: object) -> str:
 
 def annotation(fault: Fault, project: Project) -> str:
     """A fault as an annotation of a GitHub workflow."""
-    from pymyx.core.lines import place_of
+    from pymyx.core.contract.json_lines import place_of
 
     file, line = place_of(fault.where, project)
     place = f" file={_escaped(file, ',:')}" + (f",line={line}" if line else "") if file else ""

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pymyx.core.errors import Fault, PublishError, UsageError
-from pymyx.core.stage import state_dir
+from pymyx.core.incremental.stage import state_dir
 
 WHOLE = "whole"  # stands for a day where a step is run over its whole folder at once
 NUMBER = 2  # of this form; number 1 had no ids, and is read as one without

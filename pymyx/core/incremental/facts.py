@@ -7,8 +7,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from pymyx.core.contract.grants import signed_paths
+from pymyx.core.contract.treatment import CheckedStep
 from pymyx.core.errors import Fault, UsageError, letting_go
-from pymyx.core.folder import (
+from pymyx.core.incremental.files import (
     ENDINGS,
     OUTPUT_ENDINGS,
     code_of,
@@ -17,12 +19,10 @@ from pymyx.core.folder import (
     output_files,
     unowned_files,
 )
-from pymyx.core.grants import signed_paths
-from pymyx.core.manifest import Known, Manifest, id_of, manifest_path, read_manifest
-from pymyx.core.owner import owned_manifest, see_that_nothing_is_lost
-from pymyx.core.plan import Choice, Facts, Plan, in_words, make_plan
+from pymyx.core.incremental.manifest import Known, Manifest, id_of, manifest_path, read_manifest
+from pymyx.core.incremental.owner import owned_manifest, see_that_nothing_is_lost
+from pymyx.core.incremental.plan import Choice, Facts, Plan, in_words, make_plan
 from pymyx.core.project import Project
-from pymyx.core.validator import CheckedStep
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,22 @@ from collections import Counter, deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from pymyx.core.child import Child, Ending, Order
-from pymyx.core.confinement import rules
+from pymyx.core.contract.models import Days, Failure
+from pymyx.core.contract.treatment import CheckedStep
 from pymyx.core.errors import Fault, PublishError, TreatmentError
-from pymyx.core.isolation import Children
+from pymyx.core.incremental.manifest import Made, write_manifest
+from pymyx.core.incremental.plan import Facts, Plan, context_of, in_words, split
+from pymyx.core.incremental.publish import Published, Target, publish
+from pymyx.core.incremental.removal import Removal
+from pymyx.core.incremental.stage import Stage, show_only, staged
+from pymyx.core.isolation.child import Child, Ending, Order
+from pymyx.core.isolation.children import Children
+from pymyx.core.isolation.confinement import rules
+from pymyx.core.isolation.failure import failed
+from pymyx.core.isolation.warned import Warned
 from pymyx.core.logger import as_unicode
-from pymyx.core.manifest import Made, write_manifest
-from pymyx.core.models import Days, Failure
 from pymyx.core.options import Options
-from pymyx.core.plan import Facts, Plan, context_of, in_words, split
 from pymyx.core.project import Project
-from pymyx.core.publish import Published, Target, publish
-from pymyx.core.removal import Removal
-from pymyx.core.stage import Stage, show_only, staged
-from pymyx.core.validator import CheckedStep
-from pymyx.core.verdict import failed
-from pymyx.core.warned import Warned
 
 LONGEST_WARNING = 500  # characters of one that is remembered
 MOST_EQUAL = 3  # errors, then no more is tried
@@ -247,7 +247,9 @@ def order_for(
         "params": step.params,
         "memory_mb": options.memory_of(treatment),
         "timeout_s": timeout_s,
-        "confine": rules(project, treatment, source, stage, options.confine),
+        "confine": rules(
+            project, treatment, source, stage.view_dir, [stage.output_dir, stage.scratch_dir], options.confine
+        ),
     }
     return Order(
         job,

@@ -118,7 +118,7 @@ def new_treatment(project: Project, name: str) -> Path:
     try:
         project.treatments.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".new-", dir=project.treatments) as made:
-            shutil.copytree(PACKAGE / "template", Path(made) / name, ignore=CACHES)
+            shutil.copytree(PACKAGE / "cli" / "template", Path(made) / name, ignore=CACHES)
             contract = Path(made) / name / "treatment.json"
             text = contract.read_text(encoding="utf-8")
             contract.write_text(text.replace('"name": "template"', f'"name": "{name}"'), encoding="utf-8")

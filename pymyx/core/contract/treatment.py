@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pymyx.core.contract import found, json_path, odd_parts, place, plain_parts, read_contract, wrong_type
+from pymyx.core.contract.grants import grant_faults
+from pymyx.core.contract.models import Param, Treatment
+from pymyx.core.contract.reading import found, json_path, odd_parts, place, plain_parts, read_contract, wrong_type
+from pymyx.core.contract.run_py import check_source
 from pymyx.core.errors import ContractError, Fault, did_you_mean, listed
-from pymyx.core.grants import grant_faults
-from pymyx.core.models import Param, Treatment
 from pymyx.core.project import Project
-from pymyx.core.source import check_source
 
 JSON_ONLY = "accepted: what JSON has: text keys, finite numbers, no type of Python's own"
+
+
+@dataclass(frozen=True)
+class CheckedStep:
+    """A step of a flow, ready to run: `params` merged over the defaults, folders as absolute paths."""
+
+    treatment: Treatment
+    input_dir: Path
+    output_dir: Path
+    params: dict[str, Any]
 
 
 def treatment_names(project: Project) -> list[str]:

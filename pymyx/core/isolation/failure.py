@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pymyx.core.child import Ending
+from pymyx.core.contract.models import Failure, Raised
+from pymyx.core.contract.treatment import CheckedStep
 from pymyx.core.errors import Fault, TreatmentError
-from pymyx.core.models import Failure, Raised
+from pymyx.core.isolation.child import Ending
 from pymyx.core.project import Project
-from pymyx.core.validator import CheckedStep
 
 NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
 MOST_LINES = 30  # of a traceback

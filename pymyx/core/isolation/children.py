@@ -36,7 +36,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from pymyx.core.child import Child, Ending, Order
+from pymyx.core.isolation.child import Child, Ending, Order
 
 GRACE_S = 3.0  # between SIGTERM and SIGKILL; the shim's warden keeps to the same
 SWEEP_S = 6.0  # that a warden may take to stop and kill all that a treatment started, however much that is

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pymyx.core.contract.models import Treatment
 from pymyx.core.errors import Fault
-from pymyx.core.models import Treatment
 from pymyx.core.project import Project
 
 

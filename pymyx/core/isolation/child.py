@@ -22,9 +22,9 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
+from pymyx.core.contract.models import Failure, Outcome, Success
 from pymyx.core.errors import Fault, TreatmentError
-from pymyx.core.models import Failure, Outcome, Success
-from pymyx.core.relay import Relay, Show
+from pymyx.core.isolation.output import Relay, Show
 
 SHIM = Path(__file__).parent / "shim" / "shim.py"
 LONGEST_STATEMENT = 1_000_000  # bytes of an outcome; the shim's own never come near it

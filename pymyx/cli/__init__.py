@@ -1,0 +1,1 @@
+"""The `pymyx` command: arguments, one call of the core, text, exit code."""
