@@ -18,8 +18,8 @@ ROWS = (
     ("errors",),
     ("project",),
     ("contract",),
-    ("logger", "places", "validator", "isolation", "incremental"),
-    ("options", "notes", "record", "chunks", "verify"),
+    ("logger", "validator", "isolation", "incremental"),
+    ("options", "chunks", "verify"),
     ("runner",),
     ("flow",),
     ("status", "cli"),
@@ -115,3 +115,20 @@ def test_every_error_has_its_exit_code() -> None:
     for one in classes[1:]:
         assert f"── {one.__name__} " in drawn
     assert [one.exit_code for one in classes[:3]] == [1, 2, 2]
+
+
+PUBLIC = {"run_treatment", "run_flow", "plan_treatment", "plan_flow", "log_event"}
+
+
+def functions(tree: ast.AST) -> list[ast.FunctionDef]:
+    """All functions and methods of a tree."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+@pytest.mark.parametrize("path", INNER, ids=name_of)
+def test_few_parameters(path: Path) -> None:
+    """No function has more than five parameters, but for the public ones and constructors of errors."""
+    for one in functions(parsed(path)):
+        arguments = [*one.args.posonlyargs, *one.args.args, *one.args.kwonlyargs, one.args.vararg, one.args.kwarg]
+        names = [argument.arg for argument in arguments if argument and argument.arg not in ("self", "cls")]
+        assert len(names) <= 5 or one.name in PUBLIC or path.stem == "errors", f"{one.name}: {names}"

@@ -154,6 +154,6 @@ def test_a_signal_ends_a_command_whose_output_nobody_reads(project: SmallProject
         assert process.stdout
         assert process.stdout.read(1) == b"2"
         process.terminate()
-        assert process.wait(timeout=20) == 143
+        assert process.wait(timeout=50) == 143
         assert process.stderr
         assert process.stderr.read() == b"error: terminated (SIGTERM)\n"

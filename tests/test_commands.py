@@ -471,7 +471,7 @@ def test_interrupted(installed: Path, pymyx: Pymyx, station: Path, signum: int, 
         assert process.stderr.readline() == "2/5 clean:\n"
         assert process.stderr.readline() == "asleep\n"
         process.send_signal(signum)
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=50)
     assert process.returncode == code
     assert told.startswith(f"error: {word}\nnote: nothing was published; `data/20_clean` is unchanged\nerror: flow ")
     deadline = time.monotonic() + 5

@@ -165,7 +165,7 @@ def test_interrupt(chain: SmallProject) -> None:
     )
     with chain.at_work("flow", "--flow", "chain") as flow:
         flow.send_signal(signal.SIGINT)
-        _, told = flow.communicate(timeout=20)
+        _, told = flow.communicate(timeout=50)
     assert told == (
         "error: interrupted (SIGINT)\nnote: nothing was published; `data/b` is unchanged\n"
         "error: flow `chain` stopped at step 2/2 `sleeps` (why: above)\n"

@@ -535,7 +535,7 @@ def test_archived_input_freezes_its_days(station: SmallProject) -> None:
     assert done.returncode == 0
     assert (
         done.stderr
-        == "note: `data/split` keeps what was made from archived input files (orphan): 2025-12-31, 2026-01-01, 2026-01-02\n"
+        == "1/3 split_days:\nnote: `data/split` keeps what was made from archived input files (orphan): 2025-12-31, 2026-01-01, 2026-01-02\n"
     )
     write(station, 2, f"{day(2)}T12:00:00Z;33\n")
     with pytest.raises(LateDataError) as caught:
@@ -652,7 +652,7 @@ def test_files_of_nobody(copier: SmallProject) -> None:
     write(copier, 1)
     done = copier.run("copy", "--force")
     assert done.returncode == 0
-    assert done.stderr == f"note: 1 file of nobody's in `data/out` replaced, first: m_{day(1)}.csv.parquet\n"
+    assert done.stderr == f"note: 1 file that no run owned in `data/out` replaced, first: m_{day(1)}.csv.parquet\n"
     assert (copier.output / f"notes_{day(1)}.txt").read_text(encoding="utf-8") == "mine"
 
 
@@ -760,7 +760,7 @@ def test_ended_in_the_middle(copier: SmallProject, signum: int) -> None:
         with pytest.raises(BusyError):
             run_treatment("copy", "data/in", "data/out")
         runner.send_signal(signum)
-        _, told = runner.communicate(timeout=20)
+        _, told = runner.communicate(timeout=50)
     if signum == signal.SIGINT:
         assert told == "error: interrupted (SIGINT)\nnote: 14 of 28 days were published; the others are as before\n"
         assert copier.statuses == ["copy start", "copy error"]

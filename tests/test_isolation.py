@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from pymyx.core import isolation
 from pymyx.core.errors import TreatmentError
+from pymyx.core.isolation import children
 from pymyx.core.isolation.child import SHIM
 from pymyx.core.runner import run_treatment
 
@@ -339,7 +339,7 @@ def test_interrupts(published: SmallProject, name: str, signum: int, code: int, 
     with published.run_at_work(name) as runner:
         runner.send_signal(signum)
         runner.send_signal(signum)  # an impatient second time changes nothing
-        _, told = runner.communicate(timeout=20)
+        _, told = runner.communicate(timeout=50)
     name_of_signal = signal.Signals(signum).name
     assert told == f"error: {word} ({name_of_signal})\n{UNCHANGED}"
     assert runner.returncode == code
@@ -559,7 +559,7 @@ def test_warden_is_told_to_end(published: SmallProject) -> None:
     with published.run_at_work("sleeps") as runner:
         [warden] = Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text(encoding="ascii").split()
         os.kill(int(warden), signal.SIGTERM)
-        _, told = runner.communicate(timeout=20)
+        _, told = runner.communicate(timeout=50)
     assert "crashed after" in told
     assert "SIGTERM (terminated)" in told
     assert runner.returncode == 1
@@ -685,7 +685,7 @@ def test_the_deadline_holds_while_the_runner_is_stopped(project: SmallProject) -
         runner.send_signal(signal.SIGSTOP)
         assert gone(project, runner.pid)
         runner.send_signal(signal.SIGCONT)
-        _, told = runner.communicate(timeout=20)
+        _, told = runner.communicate(timeout=50)
     assert "its time was up (1 s)\n" in told
     assert runner.returncode == 1
     assert project.statuses == ["ignores_sigterm start", "ignores_sigterm error"]
@@ -698,7 +698,7 @@ def test_a_result_made_in_time_counts_though_the_runner_was_stopped_past_the_dea
         runner.send_signal(signal.SIGSTOP)
         time.sleep(2.1)
         runner.send_signal(signal.SIGCONT)
-        _, told = runner.communicate(timeout=20)
+        _, told = runner.communicate(timeout=50)
     assert (runner.returncode, told) == (0, "")
     assert [path.name for path in project.output.iterdir()] == ["done.parquet"]
 
@@ -708,7 +708,7 @@ def test_the_deadline_holds_while_nobody_reads_stderr(project: SmallProject) -> 
     project.misbehaving("floods")
     with project.run_at_work("floods", "--timeout-s", "1") as runner:
         assert gone(project, runner.pid)
-        _, told = runner.communicate(timeout=20)
+        _, told = runner.communicate(timeout=50)
     assert "its time was up (1 s)\n" in told
     assert runner.returncode == 1
 
@@ -720,7 +720,7 @@ def test_signals_are_obeyed_while_nobody_reads_stderr(project: SmallProject, sig
     with project.run_at_work("floods") as runner:
         time.sleep(0.3)  # for the pipe to be full
         runner.send_signal(signum)
-        assert runner.wait(timeout=20) == 128 + signum
+        assert runner.wait(timeout=50) == 128 + signum
     assert project.statuses == ["floods start", "floods error"]
     assert project.stages == []
 
@@ -730,7 +730,7 @@ def test_hangup_ends_a_run_as_sigterm_does(project: SmallProject) -> None:
     project.misbehaving("sleeps")
     with project.run_at_work("sleeps") as runner:
         runner.send_signal(signal.SIGHUP)
-        _, told = runner.communicate(timeout=20)
+        _, told = runner.communicate(timeout=50)
     assert (runner.returncode, told) == (129, f"error: hung up (SIGHUP)\n{UNCHANGED}")
     assert project.events[1]["error"] == "hung up (SIGHUP)"
     assert project.stages == []
@@ -741,7 +741,7 @@ def test_a_hangup_that_was_ignored_at_start_stays_ignored(project: SmallProject)
     project.misbehaving("ends_in_time")
     with project.run_at_work("ends_in_time", prefix=("nohup",)) as runner:
         runner.send_signal(signal.SIGHUP)
-        _, told = runner.communicate(timeout=20)
+        _, told = runner.communicate(timeout=50)
     assert (runner.returncode, told) == (0, "")
     assert project.statuses == ["ends_in_time start", "ends_in_time success"]
 
@@ -775,4 +775,4 @@ def test_an_outcome_can_be_forged_as_the_text_says(project: SmallProject) -> Non
     )
     project.treatment("forges", code)
     run_treatment("forges", "data/in", "data/out")
-    assert "/proc/self/fd" in (isolation.__doc__ or "")
+    assert "/proc/self/fd" in (children.__doc__ or "")

@@ -37,7 +37,7 @@ def test_the_second_run(project: SmallProject, busy: subprocess.Popen[str]) -> N
     )
     assert project.statuses == ["sleeps start"]
     busy.terminate()
-    busy.communicate(timeout=20)
+    busy.communicate(timeout=50)
     assert project.run("double").returncode == 0
 
 

@@ -58,7 +58,7 @@ def test_the_flow_on_the_sample(repo_copy: Callable[[], Path]) -> None:
     assert sorted(path.name for path in (root / "data" / "10_parsed").glob("[!.]*")) == names
     events = list(read_events(root / "pymyx.log"))
     assert [event["status"] for event in events] == ["start", "success"] * 5
-    assert [line.rpartition("  ")[2] for line in done.stdout.splitlines()[:5]] == ["4 files", *["0 files"] * 4]
+    assert [line.rpartition("  ")[2] for line in done.stdout.splitlines()[:5]] == ["4 files", *["stub"] * 4]
     rows = sum(
         len(path.read_text(encoding="utf-8").splitlines()) - 1 for path in (root / "data" / "00_raw").glob("*.csv")
     )
@@ -82,7 +82,7 @@ def test_the_other_commands(repo_copy: Callable[[], Path]) -> None:
         done = in_clone(command, root)
         assert done.returncode == 0, done.stderr
     run = ".venv/bin/pymyx run my_step --input data/10_parsed --output data/20_mine"
-    assert in_clone(run, root).stdout.endswith("  2 days  4 files\n")
+    assert in_clone(run, root).stdout.endswith("  2 days: 2026-01-20, 2026-01-21  4 files\n")
 
 
 def test_the_sample_is_what_the_generator_writes(tmp_path: Path) -> None:

@@ -158,8 +158,8 @@ def _check(options: Namespace) -> int:
 
 def _status(options: Namespace) -> int:
     from pymyx.cli.texts import status_text
-    from pymyx.core.places import flow_names
     from pymyx.core.status import status_of
+    from pymyx.core.validator import flow_names
 
     project = _project(options)
     flows = [status_of(project, name) for name in ([options.flow] if options.flow else flow_names(project))]

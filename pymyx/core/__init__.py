@@ -5,6 +5,25 @@
     flow step / command line params ──────────────┘    isolation/   shim    └─ outcome (stderr) ─> one event line
     manifest, input and output files ─────────────┘                              runner            logger
 
+The walk of one run, in the terms of the code:
+
+    runner.run_treatment          options_and_listener, check_step: all that can be wrong beforehand is said now
+      lock.locked                 one run at a time on an output folder; stages of killed runs go
+      runner.execute              the life of one execution
+        plan.plan_step            facts.look: manifest, files, code, as they are; make_plan: which days are stale, why
+        publish.clear_pending     what a killed run had half put in place
+        logger.log_event          `start`
+        chunks.make               the stale days, a child for each chunk, side by side
+          stage.staged            private folders: what it writes, works in, and a view of what it reads
+          children.start          child.Child: the shim, its job on stdin, kept in by confinement.rules
+          children.wait           output.Relay shows what it prints; child.end tells how it ended, with both proofs
+          publish.publish         intent, renames, manifest in memory; or failure.treatment_error, and its halves again
+          Removal.settle          what is not made any more goes, never all unasked
+        Output.write_manifest     what was made from what
+        logger.log_event          `success` or `error`
+        verify.verify             only if asked: made again, compared
+    flow.run_flow                 all locks, all owners checked, then `execute` for each step
+
 Imports point one way, and a test holds them to it: errors <- project <- contract <- {logger, validator, isolation,
 incremental} <- {options, chunks, verify} <- runner <- flow <- {status, cli}; isolation, incremental and validator do
 not know each other. What runs inside the child is in isolation/shim/, which imports nothing of PyMyx.

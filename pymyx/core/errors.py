@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -154,17 +154,14 @@ class FlowStopped(PymyxError):  # noqa: N818  the name says what happened
 
 
 class Interrupted(PymyxError):  # noqa: N818  the name says what happened
-    """The runner was told to stop by a signal; `signal` is its name."""
+    """The runner was told to stop by the signal `signum`; `signal` is its name, `note` says how far it came."""
 
-    def __init__(self, signum: int) -> None:
+    def __init__(self, signum: int, note: str = "") -> None:
+        self.signum = signum
         self.signal = signal.Signals(signum).name
         self.exit_code = 128 + signum
         word = {signal.SIGHUP: "hung up", signal.SIGINT: "interrupted"}.get(signal.Signals(signum), "terminated")
-        super().__init__(Fault(f"{word} ({self.signal})"))
-
-    def note(self, text: str) -> None:
-        """Add a note to its text."""
-        self.faults = (replace(self.faults[0], notes=(text,)),)
+        super().__init__(Fault(f"{word} ({self.signal})", notes=(note,) if note else ()))
 
 
 def did_you_mean(word: object, accepted: Iterable[str]) -> str:
@@ -183,3 +180,13 @@ def listed(names: Iterable[str]) -> str:
 def letting_go(days: str = "") -> str:
     """How to let results go, for a hint: never without a look at what would; `days` are further options."""
     return f"see what would go with --dry-run --prune{days}, then let it go with --prune{days}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 day`, `2 days`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def as_unicode(text: str) -> str:
+    """`text` with what is no Unicode (a file name that is not UTF-8) escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -16,14 +16,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pymyx.core.contract.treatment import CheckedStep
+from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError
-from pymyx.core.incremental.facts import survey
+from pymyx.core.incremental.facts import owned_manifest
 from pymyx.core.incremental.lock import locked
-from pymyx.core.incremental.owner import owned_manifest
-from pymyx.core.options import Options
+from pymyx.core.incremental.plan import plan_step
+from pymyx.core.options import options_and_listener
 from pymyx.core.project import find_project
-from pymyx.core.runner import Planned, Result, execute, folders_of
+from pymyx.core.runner import Planned, Result, execute
 from pymyx.core.validator import load_flow
 
 SKIPPED = (TreatmentError, PublishError, LateDataError)  # what a flow that is to keep going goes on past
@@ -42,7 +42,7 @@ def run_flow(
 
     Its folders are those of `data` (default: `data/` of the project). `on_start` is called before each step with its
     number from 1, the number of steps, and its treatment's name; `on_step` after it, with its result. `options` are
-    those of `pymyx.core.options.Options`, for each step.
+    those of `pymyx.core.options.Options` and `Listener`, for each step.
 
     Raises:
         UsageError: something is wrong that could be seen beforehand; nothing was run.
@@ -50,20 +50,21 @@ def run_flow(
         FlowStopped: a step failed; its `__cause__` says why. The steps before it stay published, and with
             `keep_going` those after it that could be run.
     """
-    chosen = Options(**options)
+    chosen, listener = options_and_listener(options)
     project = find_project(root, data=data)
     steps = load_flow(project, name)
     results: dict[int, Result] = {}
     failures: dict[int, PymyxError] = {}
     with ExitStack() as stack:
-        targets = sorted(step.output_dir for step in steps)
-        locks = {target: stack.enter_context(locked(target, project.shown(target))) for target in targets}
+        # all locks before the first step, in sorted order: two flows never wait for each other, nor half run
+        in_order = sorted(steps, key=lambda step: step.output_dir)
+        locks = {step.output_dir: stack.enter_context(locked(step.output_dir, step.output_shown)) for step in in_order}
         for step in steps:
-            owned_manifest(project, step, force=chosen.force)
+            owned_manifest(step, force=chosen.force)
         for number, step in enumerate(steps, start=1):
             on_start(number, len(steps), step.treatment.name)
             try:
-                results[number] = execute(project, step, options=chosen, lock=locks[step.output_dir])
+                results[number] = execute(step, chosen, listener, locks[step.output_dir])
             except PymyxError as error:
                 failures[number] = error
                 if not (chosen.keep_going and isinstance(error, SKIPPED) and _can_go_on(steps[number:])):
@@ -87,25 +88,25 @@ def plan_flow(
     Raises:
         UsageError: as `run_flow`.
     """
-    chosen = Options(**options)
+    chosen, _ = options_and_listener(options)
     project = find_project(root, data=data)
     changing: set[Path] = set()
     planned = []
     for step in load_flow(project, name):
-        plan = survey(project, step, chosen.choice).plan if step.input_dir.is_dir() else None
+        plan = plan_step(step, chosen.choice)[1] if step.input_dir.is_dir() else None
         may_change = step.input_dir in changing
         if may_change or plan is None or not plan.idle:
             changing.add(step.output_dir)
-        planned.append(Planned(step.treatment.name, *folders_of(project, step), plan, may_change))
+        planned.append(Planned(step.treatment.name, step.input_shown, step.output_shown, plan, may_change))
     return planned
 
 
-def _can_go_on(rest: list[CheckedStep]) -> bool:
+def _can_go_on(rest: list[Step]) -> bool:
     """Whether the next step has a folder to read."""
     return not rest or rest[0].input_dir.is_dir()
 
 
-def _stopped(flow: str, steps: list[CheckedStep], done: list[int], failures: dict[int, PymyxError]) -> FlowStopped:
+def _stopped(flow: str, steps: list[Step], done: list[int], failures: dict[int, PymyxError]) -> FlowStopped:
     names = {number: step.treatment.name for number, step in enumerate(steps, start=1)}
     last = max([*done, *failures])
     parts = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pymyx.core.contract.models import Event
-from pymyx.core.errors import Fault, PymyxError
+from pymyx.core.errors import Fault, PymyxError, as_unicode
 
 
 def log_event(
@@ -90,11 +90,6 @@ def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
     with jsonlines.Reader(lines) as reader:
         yield from reader.iter(type=dict, skip_invalid=True, skip_empty=True)
-
-
-def as_unicode(text: str) -> str:
-    """`text` with what is no Unicode (a file name that is not UTF-8) escaped."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _append(log: Path, line: bytes) -> None:

@@ -1,13 +1,13 @@
-"""How treatments are run: limits, confinement, which days, how many children at once, who is told what."""
+"""How treatments are run: limits, confinement, which days, how many children at once; and who is told of it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from math import inf
-from typing import Literal
+from typing import Any
 
 from pymyx.core.contract.models import LEAST_MB, LONGEST_S, Treatment
 from pymyx.core.errors import Fault, UsageError
@@ -36,9 +36,6 @@ class Options:
         prune: let what was made from archived input files go.
         keep_going: of a flow: go on with the next steps when some days failed.
         verify: make all again from the whole folder, and compare so many days, chosen at random.
-        show: called with what treatments print, and with notes: whole lines of text.
-        progress: called every `tick_s` seconds with the treatment's name, the days made, the days to make, and the
-            seconds since the start.
 
     Raises:
         UsageError: one of them is a value that cannot be.
@@ -54,10 +51,8 @@ class Options:
     prune: bool = False
     keep_going: bool = False
     verify: int = 0
-    show: Show = lambda text: None
-    progress: Progress = lambda treatment, made, days, elapsed_s: None
-    tick_s: float = 3600.0
     choice: Choice = field(init=False)
+    notes: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not 0 < self.timeout_s < inf:
@@ -68,32 +63,17 @@ class Options:
             raise _refused(f"jobs is {self.jobs}", "children at once, at least 1")
         if self.verify < 0:
             raise _refused(f"verify is {self.verify}", "a number of days")
-        object.__setattr__(self, "choice", self._choice())
-        missing = shortfall(self.confine)
-        if missing and missing not in _SAID:
-            _SAID.add(missing)
-            self.show(f"note: {missing}\n")
-
-    def _choice(self) -> Choice:
-        first, last = self._day("from", self.from_), self._day("to", self.to)
+        first, last = _day_of("from", self.from_), _day_of("to", self.to)
         if first and last and first > last:
             raise _refused(f"from is {self.from_} and to is {self.to}", "the earlier one first")
-        return Choice(first, last, force=self.force, prune=self.prune)
-
-    def _day(self, which: Literal["from", "to"], text: str | None) -> str:
-        """The UTC day of a date or instant; nothing for none."""
-        if text is None:
-            return ""
-        try:
-            if len(text) == 10:
-                return date.fromisoformat(text).isoformat()
-            instant = datetime.fromisoformat(text)
-            day = (instant.astimezone(UTC) if instant.tzinfo else instant).date().isoformat()
-        except (ValueError, OverflowError):
-            accepted = "a date such as 2026-01-20, or an instant such as 2026-01-20T06:00:00Z"
-            raise _refused(f"{which} is `{text}`", accepted) from None
-        self.show(f"note: {which} {text} is taken as the whole day {day} (UTC)\n")
-        return day
+        rounded = [
+            f"{which} {text} is taken as the whole day {day} (UTC)"
+            for which, text, day in (("from", self.from_, first), ("to", self.to, last))
+            if text and text != day
+        ]
+        object.__setattr__(self, "choice", Choice(first, last, force=self.force, prune=self.prune))
+        object.__setattr__(self, "notes", tuple(rounded))
+        shortfall(self.confine)  # raises where it is required to be none
 
     @property
     def processors(self) -> int:
@@ -118,3 +98,54 @@ class Options:
 
 def _refused(what: str, accepted: str, *notes: str) -> UsageError:
     return UsageError(Fault(what, evidence=(f"accepted: {accepted}",), notes=notes))
+
+
+def _day_of(which: str, text: str | None) -> str:
+    """The UTC day of a date or instant; nothing for none."""
+    if text is None:
+        return ""
+    try:
+        if len(text) == 10:
+            return date.fromisoformat(text).isoformat()
+        instant = datetime.fromisoformat(text)
+        return (instant.astimezone(UTC) if instant.tzinfo else instant).date().isoformat()
+    except (ValueError, OverflowError):
+        accepted = "a date such as 2026-01-20, or an instant such as 2026-01-20T06:00:00Z"
+        raise _refused(f"{which} is `{text}`", accepted) from None
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told of a run while it goes on.
+
+    Attributes:
+        show: called with what treatments print, and with notes: whole lines of text.
+        progress: called every `tick_s` seconds with the treatment's name, the days made, the days to make, and the
+            seconds since the start.
+    """
+
+    show: Show = lambda text: None
+    progress: Progress = lambda treatment, made, days, elapsed_s: None
+    tick_s: float = 3600.0
+
+    def show_once(self, note: str) -> None:
+        """Show a note, unless this process has shown it before: it is about the system, not about a run."""
+        if note not in _SAID:
+            _SAID.add(note)
+            self.show(f"note: {note}\n")
+
+
+def options_and_listener(given: dict[str, Any]) -> tuple[Options, Listener]:
+    """What a caller of `run_treatment` or `run_flow` gave, apart; the options' own notes are told.
+
+    Raises:
+        UsageError: an option is a value that cannot be.
+    """
+    listening = {field.name for field in fields(Listener)}
+    listener = Listener(**{name: value for name, value in given.items() if name in listening})
+    options = Options(**{name: value for name, value in given.items() if name not in listening})
+    for note in options.notes:
+        listener.show(f"note: {note}\n")
+    if missing := shortfall(options.confine):
+        listener.show_once(missing)
+    return options, listener

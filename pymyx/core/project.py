@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pymyx.core.errors import Fault, UsageError
@@ -11,30 +11,23 @@ from pymyx.core.errors import Fault, UsageError
 
 @dataclass(frozen=True)
 class Project:
-    """A project by its root folder, an absolute path, and its data root, which flows name folders in."""
+    """A project by its root folder, an absolute path, and its data root, which flows name folders in.
+
+    `treatments` (a folder each), `flows` (a JSON file each) and `schemas` are folders in its root; `log` has an event a
+    line.
+    """
 
     root: Path
     data: Path
+    treatments: Path = field(init=False)
+    flows: Path = field(init=False)
+    schemas: Path = field(init=False)
+    log: Path = field(init=False)
 
-    @property
-    def treatments(self) -> Path:
-        """The folder of treatments, one folder each."""
-        return self.root / "treatments"
-
-    @property
-    def flows(self) -> Path:
-        """The folder of flows, one JSON file each."""
-        return self.root / "flows"
-
-    @property
-    def schemas(self) -> Path:
-        """The folder of the contracts' JSON Schemas."""
-        return self.root / "schemas"
-
-    @property
-    def log(self) -> Path:
-        """The log, one event a line."""
-        return self.root / "pymyx.log"
+    def __post_init__(self) -> None:
+        for name in ("treatments", "flows", "schemas"):
+            object.__setattr__(self, name, self.root / name)
+        object.__setattr__(self, "log", self.root / "pymyx.log")
 
     def names_in(self, folder: Path) -> list[str]:
         """The names in one of its folders that are neither hidden nor set aside with `_`, sorted; none for no folder.
@@ -55,19 +48,15 @@ class Project:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
 
-def absolute(path: str | os.PathLike[str]) -> Path:
-    """`path` made absolute and normal against the working directory, its links not followed."""
-    return Path(os.path.abspath(path))
-
-
-def see_that_it_is_named(name: str, folder: str | os.PathLike[str] | None) -> None:
-    """See that a folder that was given is not the empty text, which would be the working directory.
+def absolute(path: str | os.PathLike[str], name: str = "") -> Path:
+    """`path` made absolute and normal against the working directory, its links not followed.
 
     Raises:
-        UsageError: it is.
+        UsageError: it has a `name` and is the empty text, which would be the working directory.
     """
-    if folder is not None and not os.fspath(folder):
+    if name and not os.fspath(path):
         raise UsageError(Fault(f"{name} is an empty text", evidence=("accepted: a folder",)))
+    return Path(os.path.abspath(path))
 
 
 def find_project(
@@ -83,10 +72,9 @@ def find_project(
     Raises:
         UsageError: there is no project, or `data` is no folder.
     """
-    see_that_it_is_named("root", root)
-    see_that_it_is_named("data", data)
     try:
-        folder = absolute(root or start)
+        folder = absolute(start) if root is None else absolute(root, "root")
+        data_root = None if data is None else absolute(data, "data")
     except FileNotFoundError:
         raise UsageError(Fault("the working directory is gone", hint="change to the project's folder")) from None
     candidates = [folder] if root else [folder, *folder.parents]
@@ -99,8 +87,8 @@ def find_project(
                 hint="change to the project's folder, or name it with --root DIR",
             )
         )
-    if data is not None and not absolute(data).is_dir():
+    if data_root and not data_root.is_dir():
         raise UsageError(
-            Fault(f"the data root `{absolute(data)}` is no folder", hint="name an existing folder with --data DIR")
+            Fault(f"the data root `{data_root}` is no folder", hint="name an existing folder with --data DIR")
         )
-    return Project(root=home, data=absolute(data) if data is not None else home / "data")
+    return Project(home, data_root or home / "data")

@@ -11,31 +11,43 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
     main("runner")
 
 import os
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
-from pymyx.core.chunks import Batch
+from pymyx.core.chunks import Chunks
 from pymyx.core.contract.models import Days
 from pymyx.core.contract.run_py import is_stub
-from pymyx.core.contract.treatment import CheckedStep, load_treatment, merge_params
-from pymyx.core.errors import Interrupted, PublishError, PymyxError, TreatmentError, UsageError
-from pymyx.core.incremental.facts import Survey, survey
-from pymyx.core.incremental.lock import locked
-from pymyx.core.incremental.manifest import Manifest
-from pymyx.core.incremental.plan import Plan, by_day
-from pymyx.core.incremental.publish import Target, clear_pending
+from pymyx.core.contract.treatment import Step
+from pymyx.core.errors import (
+    Fault,
+    Interrupted,
+    LateDataError,
+    PymyxError,
+    TreatmentError,
+    UsageError,
+    as_unicode,
+    counted,
+)
+from pymyx.core.incremental.facts import Facts
+from pymyx.core.incremental.files import day_of
+from pymyx.core.incremental.lock import locked, network_disk
+from pymyx.core.incremental.manifest import LastSuccess, Manifest, Output, manifest_path, results
+from pymyx.core.incremental.plan import MOST_NAMED, Plan, by_day, in_words, late_faults, plan_step
+from pymyx.core.incremental.publish import clear_pending
 from pymyx.core.isolation.children import signals_held
-from pymyx.core.logger import as_unicode, log_event
-from pymyx.core.notes import late_data, set_aside_only, so_far, tell_beforehand, tell_of_removed, tell_of_taken
-from pymyx.core.options import Options
-from pymyx.core.places import check_input, check_output
-from pymyx.core.project import Project, absolute, find_project, see_that_it_is_named
-from pymyx.core.record import headline, record_failure, record_success, remember_stats
-from pymyx.core.validator import check_grants
+from pymyx.core.logger import log_event, now
+from pymyx.core.options import Listener, Options, options_and_listener
+from pymyx.core.project import absolute, find_project
+from pymyx.core.validator import check_input, check_output, check_step
 from pymyx.core.verify import verify
+
+LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ def run_treatment(
     It reads `input_dir` and its files appear in `output_dir` only if it succeeds (both are named from `data`, when that
     is given, as in a flow; else from the working directory); `params` go over its defaults. Only
     the days whose input, params, code or outputs changed are made again. `options` are those of
-    `pymyx.core.options.Options`.
+    `pymyx.core.options.Options` and `Listener`.
 
     Raises:
         UsageError: something is wrong that could be seen beforehand; nothing was run, no event was logged.
@@ -83,11 +95,10 @@ def run_treatment(
         PublishError: what it left cannot be published.
         LateDataError: there is new input for days whose other input files were archived.
     """
-    chosen = Options(**options)
-    project = find_project(root, data=data)
-    step = checked_step(project, name, *_named_from(data, input_dir, output_dir), params or {})
-    with locked(step.output_dir, project.shown(step.output_dir)) as lock:
-        return execute(project, step, options=chosen, lock=lock)
+    chosen, listener = options_and_listener(options)
+    step = _step_alone(name, _folders(data, input_dir, output_dir), params or {}, root, data)
+    with locked(step.output_dir, step.output_shown) as lock:
+        return execute(step, chosen, listener, lock)
 
 
 @dataclass(frozen=True)
@@ -119,141 +130,173 @@ def plan_treatment(
     Raises:
         UsageError: as `run_treatment`.
     """
-    chosen = Options(**options)
-    project = find_project(root, data=data)
-    step = checked_step(project, name, *_named_from(data, input_dir, output_dir), params or {})
-    return Planned(name, *folders_of(project, step), survey(project, step, chosen.choice).plan)
+    chosen, _ = options_and_listener(options)
+    step = _step_alone(name, _folders(data, input_dir, output_dir), params or {}, root, data)
+    return Planned(name, step.input_shown, step.output_shown, plan_step(step, chosen.choice)[1])
 
 
-def _named_from(
-    data: str | os.PathLike[str] | None, input_dir: str | os.PathLike[str], output_dir: str | os.PathLike[str]
-) -> tuple[str | os.PathLike[str], str | os.PathLike[str]]:
-    """Input and output folder, as they are named from the data root, where one is given."""
-    see_that_it_is_named("input", input_dir)
-    see_that_it_is_named("output", output_dir)
-    return (input_dir, output_dir) if data is None else (absolute(data) / input_dir, absolute(data) / output_dir)
+Folder = str | os.PathLike[str]
 
 
-def checked_step(
-    project: Project,
-    name: str,
-    input_dir: str | os.PathLike[str],
-    output_dir: str | os.PathLike[str],
-    params: dict[str, Any],
-) -> CheckedStep:
+def _folders(data: Folder | None, input_dir: Folder, output_dir: Folder) -> tuple[Path, Path]:
+    """Input and output folder as absolute paths, named from the data root where one is given."""
+    folders = absolute(input_dir, "input"), absolute(output_dir, "output")
+    return folders if data is None else (absolute(Path(data, input_dir)), absolute(Path(data, output_dir)))
+
+
+def _step_alone(
+    name: str, folders: tuple[Path, Path], params: dict[str, Any], root: Folder | None, data: Folder | None
+) -> Step:
     """A run of one treatment as a step, checked wholly; see `run_treatment`."""
-    treatment = load_treatment(project, name)
-    step = CheckedStep(treatment, absolute(input_dir), absolute(output_dir), merge_params(treatment, params, "params"))
-    check_input(project, step.input_dir)
-    check_output(project, step.input_dir, step.output_dir)
-    check_grants(project, step)
+    step = check_step(find_project(root, data=data), name, folders, params)
+    check_input(step)
+    check_output(step)
     return step
 
 
-def execute(project: Project, step: CheckedStep, *, options: Options, lock: int) -> Result:
-    """Run a checked step; `lock` is the descriptor of its output folder's lock, which the caller holds."""
-    found = survey(project, step, options.choice)
-    target, plan, folders = _target(project, step, found), found.plan, folders_of(project, step)
-    clear_pending(target)
-    tell_beforehand(found, folders[0], target, options)
-    stub = is_stub(project.treatments / step.treatment.name / "run.py")
-    result = Result(step.treatment.name, *folders, 0, (), (), 0.0, 0, plan, stub)
+def execute(step: Step, options: Options, listener: Listener, lock: int) -> Result:
+    """Run a checked step, from what it finds to what it leaves; the caller holds the `lock` of its output folder.
+
+    plan_step > clear_pending > tell > start event > Chunks.make > manifest > success or error event > verify
+    """
+    # what there is, and what is to be done; what a killed run had put in place, and no day owns, goes first
+    facts, plan = plan_step(step, options.choice)
+    name, shown = step.treatment.name, step.output_shown
+    manifest = facts.manifest or Manifest(treatment=name, input_dir=as_unicode(step.input_shown))
+    output = Output(step.output_dir, shown, lock, manifest)
+    clear_pending(output)
+    _tell_of_plan(step, facts, plan, options, listener)
+    chunks = Chunks(step, facts, plan, output, options, listener)
+    log = partial(log_event, step.project.log, treatment=name, input_dir=step.input_shown, output_dir=shown)
+    duration_ms = 0
+
     if plan.idle:
-        remember_stats(target, found)
+        # all is up to date: an earlier error holds no more, and stats that are new need not be read next time
+        healed = manifest.last_error is not None and not (plan.left or plan.late or plan.shrunk)
+        manifest.last_error = None if healed else manifest.last_error
+        if facts.manifest and (facts.remember(manifest, plan.shrunk) or healed):
+            output.write_manifest()
     else:
-        try:
-            result = replace(_make(project, step, found, target, plan, options, lock), stub=stub)
-        except (TreatmentError, PublishError) as error:
-            error.faults += late_data(plan, *folders).faults
-            raise
-    if options.verify:
-        verify(project, step, target, plan, options, lock)
-    if plan.late or plan.shrunk:
-        raise late_data(plan, *folders)
-    if failure := set_aside_only(step.treatment.name, target.manifest, target.shown):  # of an earlier run
-        raise failure
-    return result
-
-
-def _make(
-    project: Project,
-    step: CheckedStep,
-    found: Survey,
-    target: Target,
-    plan: Plan,
-    options: Options,
-    lock: int,
-) -> Result:
-    """Make what is stale, between `start` and `success` or `error`."""
-    folders = folders_of(project, step)
-    log = partial(log_event, project.log, treatment=step.treatment.name, input_dir=folders[0], output_dir=folders[1])
-    if not plan.whole:
-        target.manifest.days = by_day(target.manifest.days, step.treatment.days or Days(before=0, after=0))
-    found.remember(target.manifest)
-    batch = Batch(project, step, found.facts, plan, target, options, lock, found.odd)
-    with signals_held():
-        try:
-            log(status="start")
-        except PymyxError as error:
-            raise UsageError(*error.faults) from error
-        clock = Stopwatch()
-        try:
+        if not plan.whole:
+            manifest.days = by_day(manifest.days, step.treatment.days or Days(before=0, after=0))
+        facts.remember(manifest, plan.shrunk)
+        with signals_held():  # one strikes while children are waited for, never in the middle of publishing
             try:
-                batch.run()
-            finally:
-                tell_of_removed(batch.removal.removed, options)
-            record_success(target, clock.elapsed_ms)
-            if failure := set_aside_only(step.treatment.name, target.manifest, target.shown):
-                raise failure
-        except BaseException as error:
-            if isinstance(error, Interrupted):
-                error.note(so_far(batch.days, plan, target))
-            _log_error(log, error, clock.elapsed_ms)
-            record_failure(target, error)
-            raise
-        duration_ms = clock.elapsed_ms
-        log(status="success", duration_ms=duration_ms)
-    files = tuple(name for one in batch.published for name in one.names)
-    tell_of_taken([name for one in batch.published for name in one.taken], target, options)
-    return Result(
-        step.treatment.name,
-        *folders,
-        duration_ms,
-        tuple(sorted(batch.days)),
-        tuple(sorted(files)),
-        batch.cpu_s,
-        batch.peak_mb,
-        plan,
-    )
+                log(status="start")
+            except PymyxError as error:
+                raise UsageError(*error.faults) from error
+            started = time.monotonic()
+            try:
+                chunks.make()
+                duration_ms = round((time.monotonic() - started) * 1000)
+                manifest.last_error = None
+                manifest.last_success = LastSuccess(ts=now(), duration_ms=duration_ms, versions=_versions())
+                output.write_manifest()
+                if failure := set_aside_only(step, manifest):
+                    raise failure
+            except Interrupted as error:
+                interrupted = Interrupted(error.signum, _so_far(chunks))
+                _end_in_error(interrupted, output, log, listener, started)
+                raise interrupted from None
+            except BaseException as error:
+                _end_in_error(error, output, log, listener, started)
+                raise
+            log(status="success", duration_ms=duration_ms)
+        foreign = [file for one in chunks.published for file in one.replaced_foreign]
+        if foreign:
+            what = f"{counted(len(foreign), 'file')} that no run owned in `{shown}` replaced, first: {foreign[0]}"
+            listener.show(f"note: {what}\n")
+
+    # what no success may hide: `days` that say too little, archived input, a folder that only holds rejects
+    if options.verify:
+        verify(step, plan, output, options, listener)
+    if late := late_faults(step, plan):
+        raise LateDataError(*late)
+    if failure := set_aside_only(step, manifest):
+        raise failure
+    files = tuple(sorted(file for one in chunks.published for file in one.names))
+    made = (duration_ms, tuple(sorted(chunks.days)), files, chunks.cpu_s, chunks.peak_mb)
+    return Result(name, step.input_shown, shown, *made, plan, is_stub(step.code_dir / "run.py"))
 
 
-def folders_of(project: Project, step: CheckedStep) -> tuple[str, str]:
-    """Input and output folder of a step, as messages name them."""
-    return project.shown(step.input_dir), project.shown(step.output_dir)
+def _end_in_error(
+    error: BaseException, output: Output, log: Callable[..., None], listener: Listener, started: float
+) -> None:
+    """Log and remember why an execution failed; that this cannot be done hides nothing.
 
-
-def _target(project: Project, step: CheckedStep, found: Survey) -> Target:
-    folders = folders_of(project, step)
-    manifest = found.facts.manifest or Manifest(treatment=step.treatment.name, input_dir=as_unicode(folders[0]))
-    return Target(step.output_dir, folders[1], manifest)
-
-
-class Stopwatch:
-    """Milliseconds since it was made, by a clock that nobody sets."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    @property
-    def elapsed_ms(self) -> int:
-        """Whole milliseconds."""
-        return round((time.monotonic() - self._started) * 1000)
-
-
-def _log_error(log: Callable[..., None], error: BaseException, duration_ms: int) -> None:
-    """Log the end of an execution that failed; that it cannot be logged does not hide why it failed."""
+    A folder that nothing was ever published to is not claimed by a failure.
+    """
+    headline = error.headline if isinstance(error, PymyxError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        headline = "interrupted (SIGINT)"
     try:
-        log(status="error", duration_ms=duration_ms, error=headline(error))
+        log(status="error", duration_ms=round((time.monotonic() - started) * 1000), error=headline)
     except PymyxError as unlogged:
-        if isinstance(error, PymyxError):
-            error.faults += unlogged.faults
+        listener.show(f"error: {unlogged}\n")
+    if manifest_path(output.folder).exists():
+        output.manifest.last_error = as_unicode(headline)
+        with suppress(PymyxError):
+            output.write_manifest()
+
+
+def set_aside_only(step: Step, manifest: Manifest) -> TreatmentError | None:
+    """The error of a folder that owns files set aside and no others: the step has failed, whatever it says."""
+    names = sorted(manifest.outputs)
+    if not names or results(names):
+        return None
+    first = next((made.warning for _, made in sorted(manifest.days.items()) if made.warning), "")
+    what = f"treatment `{step.treatment.name}` made no result, it set all aside{first and f': {first}'}"
+    verb = "tells" if len(names) == 1 else "tell"
+    note = f"{counted(len(names), 'file')} set aside in `{step.output_shown}` {verb} more"
+    fault = Fault(what, f"{step.output_shown}/{names[0]}", notes=(note,))
+    return TreatmentError(fault, treatment=step.treatment.name)
+
+
+def _so_far(chunks: Chunks) -> str:
+    """How far a run came that was interrupted."""
+    if not chunks.days:
+        return f"nothing was published; `{chunks.step.output_shown}` is unchanged"
+    made, stale = chunks.plan.counted(chunks.days), chunks.plan.counted(chunks.plan.stale)
+    return f"{len(made)} of {len(stale)} days were published; the others are as before"
+
+
+def _tell_of_plan(step: Step, facts: Facts, plan: Plan, options: Options, listener: Listener) -> None:
+    """Say what the user should know before a plan is carried out."""
+    source, shown, path = step.input_shown, step.output_shown, manifest_path(step.output_dir)
+    notes = []
+    if facts.manifest is None and path.exists():
+        notes.append(f"the manifest of `{shown}` is damaged, all is made again: {path}")
+    for name, why in facts.odd.items():
+        listener.show(f"warning: `{source}/{name}` is passed over: {why}\n")
+    for name, (before, now_) in facts.smaller.items():
+        if not day_of(name):
+            listener.show(f"warning: `{source}/{name}` is smaller than before: {before} bytes then, {now_} now\n")
+    if edited := [day for day, reason in plan.stale.items() if reason == "output changed"]:
+        notes.append(f"files in `{shown}` are not as they were published, made again: {in_words(edited)}")
+    if plan.whole and plan.stale and (options.from_ or options.to):
+        notes.append("it looks at its whole folder, so it runs over the whole, whatever --from and --to say")
+    if plan.undated:
+        names = ", ".join(plan.undated[:MOST_NAMED]) + (", …" if len(plan.undated) > MOST_NAMED else "")
+        notes.append(f"it runs over the whole folder while input files are of no day: {names}")
+    if plan.orphans:
+        what = f"`{shown}` keeps what was made from archived input files"
+        notes.append(f"{what} (orphan): {in_words(list(plan.orphans))}")
+    if plan.unowned:
+        what = f"`{shown}` keeps files that no run made, as far as is known"
+        notes.append(f"{what} (orphan): {in_words(list(plan.unowned))}")
+    for note in notes:
+        listener.show(f"note: {note}\n")
+    if kind := network_disk(step.output_dir):
+        listener.show_once(f"on a network disk ({kind}) locks and file times may be weaker: run it from one machine")
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """The versions of Python and of the libraries, by the names of their `dist-info`: reading it would take 10 ms."""
+    versions = {"python": sys.version.partition(" ")[0]}
+    for folder in filter(os.path.isdir, sys.path):
+        for entry in os.listdir(folder):
+            name, _, version = entry.removesuffix(".dist-info").partition("-")
+            if name in LIBRARIES and entry.endswith(".dist-info"):
+                versions.setdefault(name, version)
+    return versions

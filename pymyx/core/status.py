@@ -7,18 +7,15 @@ from typing import Any
 
 from pymyx.core.contract.grants import unsigned
 from pymyx.core.contract.run_py import is_stub
-from pymyx.core.contract.treatment import CheckedStep, check_treatment, load_treatment, treatment_names
+from pymyx.core.contract.treatment import Step, check_treatment, load_treatment, treatment_names
 from pymyx.core.errors import ContractError, Fault, PymyxError, did_you_mean, listed
-from pymyx.core.incremental.facts import Survey, survey
 from pymyx.core.incremental.files import day_of
 from pymyx.core.incremental.lock import holder
 from pymyx.core.incremental.manifest import Manifest, read_manifest
-from pymyx.core.incremental.plan import Choice
-from pymyx.core.notes import late_data, set_aside_only
-from pymyx.core.places import flow_names
+from pymyx.core.incremental.plan import Choice, Plan, late_faults, plan_step
 from pymyx.core.project import Project
-from pymyx.core.runner import folders_of
-from pymyx.core.validator import check_flow, read_flow
+from pymyx.core.runner import set_aside_only
+from pymyx.core.validator import check_flow, flow_names, read_flow
 
 
 def status_of(project: Project, flow: str) -> dict[str, Any]:
@@ -33,22 +30,20 @@ def status_of(project: Project, flow: str) -> dict[str, Any]:
     changing: set[str] = set()
     stands = []
     for step in steps:
-        one = _stand(project, step, may_change=project.shown(step.input_dir) in changing)
+        one = _stand(step, may_change=step.input_shown in changing)
         if one["state"] != "up to date":
             changing.add(one["output_dir"])
         stands.append(one)
     return {"flow": flow, "up_to_date": not changing, "steps": stands}
 
 
-def _stand(project: Project, step: CheckedStep, *, may_change: bool) -> dict[str, Any]:
-    input_dir, output_dir = folders_of(project, step)
-    found, error = _found(project, step, may_change=may_change)
-    manifest = found.facts.manifest if found else _manifest(project, step)
-    plan = found.plan if found else None
+def _stand(step: Step, *, may_change: bool) -> dict[str, Any]:
+    found, error = _found(step, may_change=may_change)
+    plan, manifest = found or (None, _manifest(step))
     last, outputs = (manifest.last_success, manifest.outputs) if manifest else (None, {})
-    if plan and (plan.late or plan.shrunk):
-        error = late_data(plan, input_dir, output_dir).headline
-    elif manifest and (failure := set_aside_only(step.treatment.name, manifest, output_dir)):
+    if plan and (late := late_faults(step, plan)):
+        error = "; ".join(fault.headline for fault in late)
+    elif manifest and (failure := set_aside_only(step, manifest)):
         error = error or failure.headline
     error = error or (manifest.last_error if manifest else None)
     running = holder(step.output_dir)
@@ -61,10 +56,10 @@ def _stand(project: Project, step: CheckedStep, *, may_change: bool) -> dict[str
         state = "stale"
     return {
         "treatment": step.treatment.name,
-        "input_dir": input_dir,
-        "output_dir": output_dir,
+        "input_dir": step.input_shown,
+        "output_dir": step.output_shown,
         "state": state,
-        "stub": is_stub(project.treatments / step.treatment.name / "run.py"),
+        "stub": is_stub(step.code_dir / "run.py"),
         "days": len({day_of(name) for name in outputs} - {""}),
         "files": len(outputs),
         "last_success": last.ts if last else None,
@@ -75,21 +70,21 @@ def _stand(project: Project, step: CheckedStep, *, may_change: bool) -> dict[str
     }
 
 
-def _found(project: Project, step: CheckedStep, *, may_change: bool) -> tuple[Survey | None, str | None]:
-    """What a step finds, or what keeps it from being run."""
+def _found(step: Step, *, may_change: bool) -> tuple[tuple[Plan, Manifest | None] | None, str | None]:
+    """What is to be done for a step and what is remembered of it, or what keeps it from being run."""
     if not step.input_dir.is_dir():
-        missing = f"the input folder `{project.shown(step.input_dir)}` is missing"
-        return None, None if may_change else missing
+        return None, None if may_change else f"the input folder `{step.input_shown}` is missing"
     try:
-        return survey(project, step, Choice()), None
+        facts, plan = plan_step(step, Choice())
     except PymyxError as refused:
         return None, refused.headline
+    return (plan, facts.manifest), None
 
 
-def _manifest(project: Project, step: CheckedStep) -> Manifest | None:
+def _manifest(step: Step) -> Manifest | None:
     """What is known of a step that cannot be looked at further."""
     with suppress(PymyxError):
-        return read_manifest(step.output_dir, project.shown(step.output_dir))
+        return read_manifest(step.output_dir, step.output_shown)
     return None
 
 

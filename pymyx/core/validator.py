@@ -10,19 +10,21 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
 
     main("validator")
 
+import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pymyx.core.contract.grants import grant_faults
-from pymyx.core.contract.models import Flow, Step, Treatment, json_schema
+from pymyx.core.contract.models import Flow, FlowStep, Treatment, json_schema
 from pymyx.core.contract.reading import place, read_contract, read_json
-from pymyx.core.contract.treatment import CheckedStep, check_treatment, merge_params, name_faults, treatment_names
+from pymyx.core.contract.treatment import Step, check_treatment, merge_params, name_faults, treatment_names
 from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
-from pymyx.core.places import check_input, check_output, flow_names
 from pymyx.core.project import Project, absolute, find_project
 
 
-def load_flow(project: Project, name: str) -> list[CheckedStep]:
+def load_flow(project: Project, name: str) -> list[Step]:
     """The steps of `flows/<name>.json`, checked with all their treatments, params and folders.
 
     Raises:
@@ -36,22 +38,24 @@ def load_flow(project: Project, name: str) -> list[CheckedStep]:
     for number, step in enumerate(steps):
         if step.input_dir not in outputs[:number]:
             where = place(project.shown(project.flows / f"{name}.json"), ("steps", number, "input"))
-            check_input(project, step.input_dir, where, outputs)
-        check_output(project, step.input_dir, step.output_dir)
+            check_input(step, where, outputs)
+        check_output(step)
     return steps
 
 
-def check_flow(project: Project, name: str) -> tuple[list[CheckedStep], list[Fault]]:
+def check_flow(project: Project, name: str) -> tuple[list[Step], list[Fault]]:
     """Check flows/<name>.json and every treatment it names; the steps are whole only when there is no fault."""
     flow, faults = read_flow(project, name)
     if not flow:
         return [], faults
     shown = project.shown(project.flows / f"{name}.json")
     faults += _graph_faults(project, flow.steps, shown)
-    steps: list[CheckedStep] = []
+    steps: list[Step] = []
     for number, step in enumerate(flow.steps):
         try:
-            steps.append(_checked(project, step, shown, number))
+            folders = project.data / step.input, project.data / step.output
+            where = f"{place(shown, ('steps', number))}."
+            steps.append(check_step(project, step.treatment, folders, step.params, where))
         except ContractError as error:
             faults += error.faults
     if len(steps) == len(flow.steps):
@@ -72,17 +76,24 @@ def read_flow(project: Project, name: str) -> tuple[Flow | None, list[Fault]]:
     return flow, faults + (name_faults(flow.name, name, "file", project.shown(path)) if flow else [])
 
 
-def _checked(project: Project, step: Step, shown: str, number: int) -> CheckedStep:
-    treatment, faults = check_treatment(project, step.treatment, place(shown, ("steps", number, "treatment")))
+def check_step(
+    project: Project, name: str, folders: tuple[Path, Path], params: dict[str, Any], where: str = ""
+) -> Step:
+    """A treatment between two `folders`, its contract, params and grants checked; `where` begins what names its keys.
+
+    Raises:
+        ContractError: there is no such treatment, or it or the params break its contract; holds every fault.
+    """
+    treatment, faults = check_treatment(project, name, f"{where}treatment" if where else "")
     if treatment is None or faults:
         raise ContractError(*faults)
-    params = merge_params(treatment, step.params, place(shown, ("steps", number, "params")))
-    checked = CheckedStep(treatment, project.data / step.input, project.data / step.output, params)
-    check_grants(project, checked)
-    return checked
+    step = Step(project, treatment, *folders, merge_params(treatment, params, f"{where}params"))
+    if faults := grant_faults(project, treatment, step.output_dir):
+        raise ContractError(*faults)
+    return step
 
 
-def _graph_faults(project: Project, steps: list[Step], shown: str) -> list[Fault]:
+def _graph_faults(project: Project, steps: list[FlowStep], shown: str) -> list[Fault]:
     """What keeps the steps from being an acyclic graph of folders with one writer each; links are followed."""
     reads = [(project.data / step.input).resolve() for step in steps]
     writes = [(project.data / step.output).resolve() for step in steps]
@@ -109,7 +120,7 @@ def _graph_faults(project: Project, steps: list[Step], shown: str) -> list[Fault
     return faults
 
 
-def _format_faults(steps: list[CheckedStep], shown: str) -> list[Fault]:
+def _format_faults(steps: list[Step], shown: str) -> list[Fault]:
     """Steps that read another format than the earlier step that writes their input folder leaves there."""
     written = {step.output_dir: (number, step.treatment) for number, step in enumerate(steps)}
     faults = []
@@ -123,15 +134,79 @@ def _format_faults(steps: list[CheckedStep], shown: str) -> list[Fault]:
     return faults
 
 
-def check_grants(project: Project, step: CheckedStep) -> None:
-    """See that a treatment may read nothing that it writes.
+def check_input(step: Step, where: str = "", others: Iterable[Path] = ()) -> None:
+    """See that an input folder exists; `where` is what names it, `others` are folders that may be meant.
 
     Raises:
-        ContractError: it may.
+        UsageError: it does not, or is no folder; says which step of which flow writes it, when one does.
     """
-    faults = grant_faults(project, step.treatment, step.output_dir)
-    if faults:
-        raise ContractError(*faults)
+    project, input_dir = step.project, step.input_dir
+    if input_dir.is_dir():
+        return
+    what = f"the input folder `{step.input_shown}` {'is no folder' if os.path.lexists(input_dir) else 'is missing'}"
+    writer = _writer(project, input_dir)
+    if writer:
+        flow, number, treatment = writer
+        note = f"it is written by step {number} `{treatment}` of flow `{flow}`"
+        data = "" if project.data == project.root / "data" else f" --data {project.shown(project.data)}"
+        hint = f"python -m pymyx.core.flow --flow {flow}{data}"
+        raise UsageError(Fault(what, where, notes=(note,), hint=hint))
+    hint = _near_folder(project, input_dir, others, from_data=bool(where)) or "create it and put the input files there"
+    raise UsageError(Fault(what, where, notes=("no flow writes it",), hint=hint))
+
+
+def _near_folder(project: Project, folder: Path, others: Iterable[Path], *, from_data: bool) -> str:
+    """The hint that names the folder nearest to one that is missing, as a flow names it or as messages do."""
+    beside: Iterable[Path] = ()
+    with suppress(OSError):
+        beside = [path for path in folder.parent.iterdir() if path.name[0] not in "._" and path.is_dir()]
+
+    def named(path: Path) -> str:
+        inside = from_data and path.is_relative_to(project.data)
+        return path.relative_to(project.data).as_posix() if inside else project.shown(path)
+
+    return did_you_mean(named(folder), {named(path) for path in (*beside, *others)})
+
+
+def check_output(step: Step) -> None:
+    """See that a treatment may write to its output folder.
+
+    Raises:
+        UsageError: it is no folder, is read-only, holds the project, is part of its code or of its state, or lies
+            inside the input folder, whose files are never touched.
+    """
+    project, output_dir, shown = step.project, step.output_dir, step.output_shown
+    real, own = output_dir.resolve(), [folder.resolve() for folder in (project.treatments, project.flows)]
+    if project.root.resolve().is_relative_to(real) or ".pymyx" in real.parts or any(map(real.is_relative_to, own)):
+        what = f"the output folder `{shown}` holds the project, or is part of its code or state"
+        raise UsageError(Fault(what, hint="name a folder of its own, such as data/10_parsed"))
+    if os.path.lexists(output_dir) and not output_dir.is_dir():
+        raise UsageError(Fault(f"the output folder `{shown}` is no folder", hint="name another with --output DIR"))
+    if output_dir.is_dir() and not os.access(output_dir, os.W_OK | os.X_OK):
+        raise UsageError(Fault(f"the output folder `{shown}` is read-only", hint="make it writable, or name another"))
+    if real.is_relative_to(step.input_dir.resolve()):
+        raise UsageError(
+            Fault(
+                f"the output folder `{shown}` lies inside the input folder `{step.input_shown}`",
+                notes=("an input folder is never written to",),
+                hint="write to a folder beside it",
+            )
+        )
+
+
+def flow_names(project: Project) -> list[str]:
+    """The names of the project's flows: the JSON files in `flows/` that are not hidden."""
+    return [name.removesuffix(".json") for name in project.names_in(project.flows) if name.endswith(".json")]
+
+
+def _writer(project: Project, folder: Path) -> tuple[str, int, str] | None:
+    """The flow, number and treatment of the step that writes `folder`, if one does."""
+    for name in flow_names(project):
+        flow, _ = read_contract(project.flows / f"{name}.json", name, Flow)
+        for number, step in enumerate(flow.steps if flow else [], start=1):
+            if (project.data / step.output).resolve() == folder.resolve():
+                return name, number, step.treatment
+    return None
 
 
 def check(paths: Iterable[str] = (), *, root: str | None = None) -> tuple[int, list[Fault]]:
@@ -156,7 +231,7 @@ def check(paths: Iterable[str] = (), *, root: str | None = None) -> tuple[int, l
 
 def _shared_faults(project: Project, checked: set[str]) -> list[Fault]:
     """Folders that two flows, one of them `checked`, write from different steps: what one makes the other undoes."""
-    writers: dict[Path, tuple[str, int, CheckedStep]] = {}
+    writers: dict[Path, tuple[str, int, Step]] = {}
     faults = []
     for name in flow_names(project):
         steps, at_fault = check_flow(project, name)
@@ -177,7 +252,7 @@ def _shared_faults(project: Project, checked: set[str]) -> list[Fault]:
     return faults
 
 
-def _makes_the_same(one: CheckedStep, other: CheckedStep) -> bool:
+def _makes_the_same(one: Step, other: Step) -> bool:
     """Whether two steps are one: the same treatment, input folder and params."""
     same_input = one.input_dir.resolve() == other.input_dir.resolve()
     return one.treatment == other.treatment and same_input and one.params == other.params

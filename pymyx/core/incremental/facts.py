@@ -1,145 +1,218 @@
-"""Looks at what a step finds: its manifest, its input files, its outputs, its code; reads only what has changed."""
+"""Looks at what there is of a step: its manifest, input files, outputs, code; reads only files that have changed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from pymyx.core.contract.grants import signed_paths
-from pymyx.core.contract.treatment import CheckedStep
-from pymyx.core.errors import Fault, UsageError, letting_go
+from pymyx.core.contract.models import Days
+from pymyx.core.contract.treatment import Step
+from pymyx.core.errors import Fault, UsageError, as_unicode
 from pymyx.core.incremental.files import (
     ENDINGS,
     OUTPUT_ENDINGS,
     code_of,
+    day_of,
     granted_files,
     input_files,
     output_files,
     unowned_files,
 )
-from pymyx.core.incremental.manifest import Known, Manifest, id_of, manifest_path, read_manifest
-from pymyx.core.incremental.owner import owned_manifest, see_that_nothing_is_lost
-from pymyx.core.incremental.plan import Choice, Facts, Plan, in_words, make_plan
-from pymyx.core.project import Project
+from pymyx.core.incremental.manifest import KnownFile, Manifest, id_of, manifest_path, read_manifest, state_dir
+from pymyx.core.incremental.stage import other_places
 
 
 @dataclass(frozen=True)
-class Survey:
-    """What was found for one step: the facts, their plan, and the files they are from, with their stats.
+class Facts:
+    """What there is of a step, and what is remembered of it.
 
-    `granted` are the files beside the input folder that the treatment may read; `input_id` is the id of the input
-    folder's manifest; `odd` are entries of the input folder that cannot be looked at, with the reason.
+    Attributes:
+        manifest: what is remembered of the output folder, or None.
+        inputs, outputs: the input files, and those of the known output files that are there, by name.
+        granted: the files that the treatment may read beside them, by path relative to the root.
+        code, params: the hashes of the treatment's code (with its `days` and what is granted) and of the params.
+        days: how far a day looks, or None: at the whole folder.
+        raw: whether no treatment made the input folder; files that are gone from there were archived, not revoked.
+        input_id: the id of the input folder's manifest; nothing for a raw folder.
+        odd: entries of the input folder that cannot be looked at, with the reason.
+        unowned: files of the output's format that lie in the output folder and that no run owns.
     """
 
-    facts: Facts
-    plan: Plan
-    inputs: dict[str, Known]
-    outputs: dict[str, Known]
-    granted: dict[str, Known]
+    manifest: Manifest | None
+    inputs: dict[str, KnownFile]
+    outputs: dict[str, KnownFile]
+    granted: dict[str, KnownFile]
+    code: str
+    params: str
+    days: Days | None
+    raw: bool
     input_id: str
     odd: dict[str, str]
+    unowned: tuple[str, ...]
 
-    def remember(self, manifest: Manifest) -> None:
-        """Put down in a manifest what was found; raw files that were archived are kept in mind."""
-        manifest.inputs = self._inputs_to_remember(manifest)
+    @cached_property
+    def smaller(self) -> dict[str, tuple[int, int]]:
+        """The raw files that are smaller than recorded: their sizes in bytes then and now."""
+        known = self.manifest.inputs if self.raw and self.manifest else {}
+        return {
+            name: (known[name].size, file.size)
+            for name, file in self.inputs.items()
+            if name in known and file.size < known[name].size
+        }
+
+    def remember(self, manifest: Manifest, shrunk: dict[str, tuple[int, int]]) -> bool:
+        """Put down what was found; whether that changes anything.
+
+        Archived raw files are kept in mind, `shrunk` ones as they were: none comes back smaller unseen. An
+        output that is not as it was published stays recorded as it was: it is still to be made.
+        """
+        before = manifest.model_copy(deep=False)
+        gone = manifest.inputs.keys() - self.inputs.keys() if self.raw else set()
+        used = {name for made in manifest.days.values() for name in made.inputs} if gone else set()
+        kept = {name: manifest.inputs[name] for name in (gone & used) | shrunk.keys()}
+        manifest.inputs = dict(sorted({**self.inputs, **kept}.items()))
         manifest.granted = self.granted
         manifest.input_id = self.input_id or manifest.input_id
-
-    def is_remembered(self, manifest: Manifest) -> bool:
-        """Whether that would change nothing."""
-        return (
-            bool(manifest.id)
-            and manifest.inputs == self._inputs_to_remember(manifest)
-            and manifest.granted == self.granted
-            and self.input_id in ("", manifest.input_id)
-            and all(self.output_as_known(name, known) == known for name, known in manifest.outputs.items())
-        )
-
-    def output_as_known(self, name: str, known: Known) -> Known:
-        """An output file as found, where it is as it was published; else as it was recorded: it is still to be made."""
-        found = self.outputs.get(name)
-        return found if found and found.sha256 == known.sha256 else known
-
-    def _inputs_to_remember(self, manifest: Manifest) -> dict[str, Known]:
-        """The input files as found; those that count as archived as recorded: none comes back smaller unseen."""
-        gone = manifest.inputs.keys() - self.inputs.keys() if self.facts.raw else set()
-        used = {name for made in manifest.days.values() for name in made.inputs} if gone else set()
-        absent = {name: manifest.inputs[name] for name in gone & used}
-        shrunk = {name: manifest.inputs[name] for name in self.plan.shrunk}
-        return dict(sorted({**self.inputs, **absent, **shrunk}.items()))
+        changed = False
+        for made in manifest.days.values():
+            for name, known in made.outputs.items():
+                found = self.outputs.get(name)
+                if found and found.sha256 == known.sha256 and found != known:
+                    made.outputs[name], changed = found, True
+        return changed or not manifest.id or manifest != before
 
 
-def survey(project: Project, step: CheckedStep, choice: Choice) -> Survey:
-    """Look at the folders of a step, and plan what is to be done.
+def look(step: Step, *, force: bool) -> Facts:
+    """Look at the folders of a step; with `force`, an output folder without a manifest may be begun anew, day by day.
 
     Raises:
         UsageError: the output folder is that of another treatment or input folder, or of a newer PyMyx, or its state is
-            lost; the input folder has lost its files, or is another one than before, or holds a known file that
-            cannot be looked at.
+            lost; the input folder has lost its files, or holds a known file that cannot be looked at.
     """
-    manifest = owned_manifest(project, step, force=choice.force)
+    manifest = owned_manifest(step, force=force)
     known = manifest.inputs if manifest else {}
     inputs, odd = input_files(step.input_dir, ENDINGS[step.treatment.input.format], known)
     raw = not manifest_path(step.input_dir).exists()
     if known and not inputs:
-        _see_that_it_is_rightly_empty(project, step, raw=raw)
-    outputs = output_files(step.output_dir, manifest.outputs if manifest else {})
+        _refuse_emptied_input(step, raw=raw)
     ours = {**manifest.outputs, **manifest.pending} if manifest else {}
-    days = step.treatment.days
-    paths = signed_paths(project, step.treatment)
-    granted, others = granted_files(project.root, paths, manifest.granted if manifest else {})
-    code: list[Any] = [days.model_dump() if days else None, code_of(project.treatments / step.treatment.name)]
+    days, paths = step.treatment.days, signed_paths(step.project, step.treatment)
+    granted, others = granted_files(step.project.root, paths, manifest.granted if manifest else {})
+    code: list[Any] = [days.model_dump() if days else None, code_of(step.code_dir)]
     if paths:
         code.append({**others, **{name: file.sha256 for name, file in granted.items()}})
-    facts = Facts(
+    return Facts(
         manifest=manifest,
-        inputs={name: file.sha256 for name, file in inputs.items()},
-        outputs={name: file.sha256 for name, file in outputs.items()},
+        inputs=inputs,
+        outputs=output_files(step.output_dir, manifest.outputs if manifest else {}),
+        granted=granted,
         code=_digest(code),
         params=_digest(step.params),
         days=days,
         raw=raw,
-        sizes=_smaller(inputs, known) if raw else {},
+        input_id="" if raw else id_of(step.input_dir),
+        odd=odd,
         unowned=tuple(unowned_files(step.output_dir, OUTPUT_ENDINGS[step.treatment.output.format], ours)),
     )
-    plan = make_plan(facts, choice)
-    input_id = "" if raw else id_of(step.input_dir)
-    if manifest is None and plan.whole:
-        see_that_nothing_is_lost(project, step)
-    if plan.lost and not choice.prune and manifest and "" != manifest.input_id != input_id != "":
-        raise _another_folder(project, step, plan)
-    return Survey(facts, plan, inputs, outputs, granted, input_id, odd)
 
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _smaller(inputs: dict[str, Known], known: dict[str, Known]) -> dict[str, tuple[int, int]]:
-    return {
-        name: (known[name].size, file.size)
-        for name, file in inputs.items()
-        if name in known and file.size < known[name].size
-    }
-
-
-def _another_folder(project: Project, step: CheckedStep, plan: Plan) -> UsageError:
-    source, shown = project.shown(step.input_dir), project.shown(step.output_dir)
-    what = f"`{source}` is not the folder that `{shown}` was made from: its manifest is another one, and files are gone"
-    lost = "it would be made from fewer files" if plan.whole else f"it would lose {in_words(list(plan.lost))}"
-    note = f"nothing was made in `{shown}`: {lost}"
-    hint = f"is its disk mounted? put the folder back with its state; or, if it is meant so, {letting_go()}"
-    return UsageError(Fault(what, notes=(note,), hint=hint))
-
-
-def _see_that_it_is_rightly_empty(project: Project, step: CheckedStep, *, raw: bool) -> None:
+def _refuse_emptied_input(step: Step, *, raw: bool) -> None:
     """An input folder may lose all its files only when the treatment that writes it publishes none any more."""
-    shown = project.shown(step.input_dir)
-    writer = None if raw else read_manifest(step.input_dir, shown)
+    writer = None if raw else read_manifest(step.input_dir, step.input_shown)
     if writer and not writer.outputs:
         return
-    what = f"the input folder `{shown}` had {step.treatment.input.format} files and now has none"
+    what = f"the input folder `{step.input_shown}` had {step.treatment.input.format} files and now has none"
     hint = "is its disk mounted? put the files back"
     raise UsageError(Fault(what, notes=("nothing was run; what was made from them stays",), hint=hint))
+
+
+def owned_manifest(step: Step, *, force: bool) -> Manifest | None:
+    """The manifest of a step's output folder; None for a folder that nothing was made in yet.
+
+    Where there is none, but files of the output's format, it was lost: with `force` such a folder is begun anew by a
+    treatment that makes days.
+
+    Raises:
+        UsageError: the folder is that of another treatment or input folder, or of a newer PyMyx, or its state is lost.
+    """
+    manifest = read_manifest(step.output_dir, step.output_shown)
+    if manifest:
+        _refuse_another_owner(step, manifest)
+    elif not (force and step.treatment.days and not _has_undated_input(step)):
+        refuse_lost_state(step)
+    return manifest
+
+
+def _has_undated_input(step: Step) -> bool:
+    """Whether it would be run over its whole folder all the same."""
+    ending = ENDINGS[step.treatment.input.format]
+    return any(not day_of(name) for name in unowned_files(step.input_dir, ending, ()))
+
+
+def _refuse_another_owner(step: Step, manifest: Manifest) -> None:
+    shown, state = step.output_shown, step.project.shown(manifest_path(step.output_dir))
+    hint = f"write to another folder; or, to give it up, remove it and `{state}`"
+    if manifest.treatment != step.treatment.name:
+        what = f"the output folder `{shown}` is that of treatment `{manifest.treatment}`, not `{step.treatment.name}`"
+        raise UsageError(Fault(what, notes=("a folder has one writer; nothing was run",), hint=hint))
+    source = as_unicode(step.input_shown)
+    if manifest.input_dir != source:
+        what = f"the output folder `{shown}` was made from `{manifest.input_dir}`, not from `{source}`"
+        raise UsageError(Fault(what, notes=("nothing was run",), hint=hint))
+
+
+def refuse_lost_state(step: Step) -> None:
+    """See that an output folder without a manifest never had one.
+
+    Raises:
+        UsageError: it seems to have had one; says where it may be, and the ways out.
+    """
+    ending = OUTPUT_ENDINGS[step.treatment.output.format]
+    files = unowned_files(step.output_dir, ending, ())
+    elsewhere = [place for place in other_places(step.output_dir) if (place / "manifest.json").is_file()]
+    if not files and not elsewhere:
+        return
+    project, shown, path = step.project, step.output_shown, manifest_path(step.output_dir)
+    what = "cannot be read as one" if os.path.lexists(path) else "is missing"
+    holds = f"holds {len(files)} {ending[0]} file{'' if len(files) == 1 else 's'}" if files else "holds no file"
+    old = [*elsewhere, *_left_behind(step)][:1]
+    place = project.shown(state_dir(step.output_dir))
+    back = f"put back its state, `{place}` (`cp data/*` leaves `.pymyx` behind)"
+    if old:
+        back = f"put back its state: move `{project.shown(old[0])}` to `{place}`, or the folder to where it was"
+    on = f"move the folder away, and all is made anew: mv {shown} {shown}_old"
+    if step.treatment.days:
+        on = "run it with --force: it makes anew the days that the input has, and leaves other files as they are"
+    raise UsageError(
+        Fault(
+            f"the output folder `{shown}` {holds}, but its manifest {what}",
+            project.shown(path),
+            tuple(f"an older state lies at {project.shown(place)}" for place in old),
+            ("nothing was run: what was made from archived input could be overwritten",),
+            f"{back}; or {on}",
+        )
+    )
+
+
+def _left_behind(step: Step) -> list[Path]:
+    """States beside it that this treatment wrote, and whose folders are gone: one of them may have been moved here."""
+    beside = state_dir(step.output_dir).parent
+    found = []
+    for path in sorted(beside.glob("*/manifest.json")):
+        if not (beside.parent / path.parent.name).exists():
+            try:
+                treatment = json.loads(path.read_bytes())["treatment"]
+            except (OSError, ValueError, RecursionError, LookupError, TypeError):
+                continue
+            found += [path.parent] if treatment == step.treatment.name else []
+    return found

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.incremental.manifest import Known
+from pymyx.core.incremental.manifest import KnownFile
 
 RACY_NS = 3_000_000_000  # a file changed so short a time ago may change again without a trace (git calls it racy)
 ENDINGS = {"csv": (".csv", ".csv.gz"), "parquet": (".parquet",)}
@@ -40,8 +40,8 @@ def day_of(name: str) -> str:
 
 
 def input_files(
-    folder: Path, ending: tuple[str, ...], known: dict[str, Known]
-) -> tuple[dict[str, Known], dict[str, str]]:
+    folder: Path, ending: tuple[str, ...], known: dict[str, KnownFile]
+) -> tuple[dict[str, KnownFile], dict[str, str]]:
     """The input files of a folder: regular files of that `ending`, links followed, none that starts with `_` or `.`.
 
     Beside them those entries that cannot be looked at, each with the reason; none of them is known.
@@ -54,7 +54,7 @@ def input_files(
             chosen = [(entry.name, entry.path) for entry in entries if is_of(ending, entry.name)]
     except OSError as error:
         raise UsageError(Fault(f"the input folder cannot be read: {error.strerror}", str(folder))) from error
-    found, odd = _looked_at(sorted(chosen), known, follow=True)
+    found, odd = _hashed(sorted(chosen), known, follow=True)
     for name, why in odd.items():
         if name in known:
             hint = "mend it; or remove it, if it is to be gone"
@@ -68,9 +68,9 @@ def is_of(ending: tuple[str, ...], name: str) -> bool:
     return name[0] not in "_." and name.lower().endswith(ending)
 
 
-def output_files(folder: Path, known: dict[str, Known]) -> dict[str, Known]:
+def output_files(folder: Path, known: dict[str, KnownFile]) -> dict[str, KnownFile]:
     """Those of the known files that are there."""
-    return _looked_at(((name, f"{folder}/{name}") for name in known), known, follow=False)[0]
+    return _hashed(((name, f"{folder}/{name}") for name in known), known, follow=False)[0]
 
 
 def unowned_files(folder: Path, ending: tuple[str, ...], owned: Iterable[str]) -> list[str]:
@@ -92,8 +92,8 @@ def code_of(folder: Path) -> dict[str, str]:
 
 
 def granted_files(
-    root: Path, paths: Iterable[Path], known: dict[str, Known]
-) -> tuple[dict[str, Known], dict[str, str]]:
+    root: Path, paths: Iterable[Path], known: dict[str, KnownFile]
+) -> tuple[dict[str, KnownFile], dict[str, str]]:
     """The files that are granted, all in granted folders, by path relative to the root, and what stands in for others.
 
     A file is read when its stat is not the known one.
@@ -105,7 +105,7 @@ def granted_files(
         base = path.relative_to(root).as_posix()
         chosen |= {f"{base}/{name}" if name else base: place for name, place in files.items()}
         others |= {f"{base}/{name}": what for name, what in odd.items()}
-    found, unread = _looked_at(sorted(chosen.items()), known, follow=True)
+    found, unread = _hashed(sorted(chosen.items()), known, follow=True)
     return found, others | dict.fromkeys(unread, UNREADABLE)
 
 
@@ -152,11 +152,11 @@ def hash_of(path: str | os.PathLike[str]) -> str:
         return UNREADABLE
 
 
-def _looked_at(
-    paths: Iterable[tuple[str, str]], known: dict[str, Known], *, follow: bool
-) -> tuple[dict[str, Known], dict[str, str]]:
+def _hashed(
+    paths: Iterable[tuple[str, str]], known: dict[str, KnownFile], *, follow: bool
+) -> tuple[dict[str, KnownFile], dict[str, str]]:
     """The regular files among `paths`, and of those that cannot be looked at the reason."""
-    found: dict[str, Known] = {}
+    found: dict[str, KnownFile] = {}
     odd: dict[str, str] = {}
     unknown: list[tuple[str, str, os.stat_result, int]] = []
     for name, path in paths:
@@ -170,7 +170,7 @@ def _looked_at(
         if not stat.S_ISREG(status.st_mode):
             continue
         one = known.get(name)
-        if one and one.stat == mark_of(status):
+        if one and one.stat == stat_key(status):
             found[name] = one
         else:
             unknown.append((name, path, status, time.time_ns()))
@@ -180,12 +180,12 @@ def _looked_at(
         if sha256 == UNREADABLE and follow:
             odd[name] = "it may not be read"
         elif sha256:
-            mark = mark_of(status) if settled and sha256 != UNREADABLE else (status.st_size, 0, 0, 0)
-            found[name] = Known(stat=mark, sha256=sha256)
+            mark = stat_key(status) if settled and sha256 != UNREADABLE else (status.st_size, 0, 0, 0)
+            found[name] = KnownFile(stat=mark, sha256=sha256)
     return dict(sorted(found.items())), odd
 
 
-def mark_of(status: os.stat_result) -> tuple[int, int, int, int]:
+def stat_key(status: os.stat_result) -> tuple[int, int, int, int]:
     """What a file that has not changed has not changed in."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 

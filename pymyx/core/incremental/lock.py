@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pymyx.core.errors import BusyError, Fault
-from pymyx.core.incremental.stage import clear_stages, see_that_it_is_real, state_dir, unwritable
+from pymyx.core.incremental.manifest import state_dir
+from pymyx.core.incremental.stage import clear_stages, see_that_it_is_real, unwritable
 
 
 def holder(output_dir: Path) -> dict[str, Any] | None:
@@ -73,8 +74,13 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def network_disk(folder: Path, mounts: str) -> str:
+def network_disk(folder: Path, mounts: str | None = None) -> str:
     """The kind of network file system that a folder lies on, by the text of /proc/mounts; nothing for a local one."""
+    if mounts is None:
+        try:
+            mounts = Path("/proc/mounts").read_text(encoding="utf-8")
+        except OSError:
+            return ""
     if not any(f" {kind} " in mounts for kind in NETWORK):
         return ""
     kinds = {}

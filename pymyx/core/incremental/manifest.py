@@ -6,8 +6,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +16,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pymyx.core.errors import Fault, PublishError, UsageError
-from pymyx.core.incremental.stage import state_dir
 
 WHOLE = "whole"  # stands for a day where a step is run over its whole folder at once
 NUMBER = 2  # of this form; number 1 had no ids, and is read as one without
@@ -28,7 +28,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Whole64 = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
 
-class Known(BaseModel):
+class KnownFile(BaseModel):
     """What is known of a file.
 
     `stat` (size in bytes, modification and change time in ns, inode) tells that the file is still the one of
@@ -47,7 +47,7 @@ class Known(BaseModel):
         return self.stat[0] if self.stat else 0
 
 
-class Made(BaseModel):
+class MadeDay(BaseModel):
     """How one day was made: from which code, params and input files (name: sha256), and what came of it.
 
     `warning` is the first one of the child that made it, where files were set aside.
@@ -58,11 +58,11 @@ class Made(BaseModel):
     code: str
     params: str
     inputs: dict[str, str]
-    outputs: dict[str, Known]
+    outputs: dict[str, KnownFile]
     warning: str = ""
 
 
-class Success(BaseModel):
+class LastSuccess(BaseModel):
     """The last execution that succeeded."""
 
     model_config = ConfigDict(defer_build=True)
@@ -96,17 +96,62 @@ class Manifest(BaseModel):
     treatment: str
     input_dir: str
     input_id: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
-    last_success: Success | None = None
+    last_success: LastSuccess | None = None
     last_error: str | None = None
-    inputs: dict[str, Known] = {}
-    granted: dict[str, Known] = {}
-    days: dict[str, Made] = {}
+    inputs: dict[str, KnownFile] = {}
+    granted: dict[str, KnownFile] = {}
+    days: dict[str, MadeDay] = {}
     pending: dict[str, str] = {}
 
     @property
-    def outputs(self) -> dict[str, Known]:
+    def outputs(self) -> dict[str, KnownFile]:
         """All files that it owns."""
         return {name: known for made in self.days.values() for name, known in made.outputs.items()}
+
+
+@dataclass
+class Output:
+    """The output folder of a step while a run holds its lock.
+
+    `shown` is how messages name it, `lock` is the descriptor of its lock, `manifest` what is remembered of it: kept up
+    to date in memory until it is written.
+    """
+
+    folder: Path
+    shown: str
+    lock: int
+    manifest: Manifest
+
+    def write_manifest(self) -> None:
+        """Replace the manifest, atomically; a first one is given its id.
+
+        Its bytes are on the disk when this returns; should its name be lost with the power, the one before is there.
+
+        Raises:
+            PublishError: it cannot be written.
+        """
+        path = manifest_path(self.folder)
+        new = path.with_name("manifest.json.new")
+        self.manifest.id = self.manifest.id or os.urandom(8).hex()
+        try:
+            new.unlink(missing_ok=True)  # and be it a link: what it leads to is not ours to write
+            with new.open("xb") as file:
+                file.write(_as_json(self.manifest) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut could leave the new name with none of its bytes
+            os.replace(new, path)
+        except OSError as error:
+            what = f"the manifest cannot be written: {error.strerror}"
+            hint = "make room, then run it again: it repairs what was left half done"
+            raise PublishError(Fault(what, str(path), hint=hint)) from error
+
+
+def state_dir(output_dir: Path) -> Path:
+    """The folder that keeps what PyMyx knows of an output folder: beside it, or inside where that is another disk."""
+    real = output_dir.resolve()
+    if real.is_dir() and real.stat().st_dev != real.parent.stat().st_dev:
+        return real / ".pymyx"
+    return real.parent / ".pymyx" / real.name
 
 
 def manifest_path(output_dir: Path) -> Path:
@@ -114,9 +159,9 @@ def manifest_path(output_dir: Path) -> Path:
     return state_dir(output_dir) / "manifest.json"
 
 
-def is_result(name: str) -> bool:
-    """Whether an output file is a result; one whose name starts with `_` is set aside, and none."""
-    return name[0] != "_"
+def results(names: Iterable[str]) -> list[str]:
+    """Those of an output folder's files that are results; one whose name starts with `_` is set aside, and none."""
+    return [name for name in names if name[0] != "_"]
 
 
 def id_of(folder: Path) -> str:
@@ -221,40 +266,8 @@ def _see_that_it_is_not_newer(document: Any, path: Path, shown: str) -> None:
         raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx"))
 
 
-def write_manifest(output_dir: Path, manifest: Manifest) -> None:
-    """Replace the manifest of an output folder, atomically; a first one is given its id.
-
-    Its bytes are on the disk when this returns; should its name be lost with the power, the one before is there.
-
-    Raises:
-        PublishError: it cannot be written.
-    """
-    path = manifest_path(output_dir)
-    new = path.with_name("manifest.json.new")
-    manifest.id = manifest.id or os.urandom(8).hex()
-    try:
-        new.unlink(missing_ok=True)  # and be it a link
-        with new.open("xb") as file:
-            file.write(_as_json(manifest) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    except OSError as error:
-        hint = "make room, then run it again: it repairs what was left half done"
-        raise PublishError(Fault(f"the manifest cannot be written: {error.strerror}", str(path), hint=hint)) from error
-
-
 def _as_json(manifest: Manifest) -> bytes:
     text = manifest.model_dump_json()
     if "\ufffd" in text:  # put by pydantic in place of what is no UTF-8 in a name
         text = json.dumps(manifest.model_dump(), separators=(",", ":"))
     return text.encode()
-
-
-def flush_to_disk(path: Path) -> None:
-    """See that a file, or the names in a folder, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

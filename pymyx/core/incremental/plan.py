@@ -8,14 +8,17 @@ are as they were published. Hashes are compared for equality; nothing is ever "n
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 from typing import Literal
 
 from pymyx.core.contract.models import Days
+from pymyx.core.contract.treatment import Step
+from pymyx.core.errors import Fault, UsageError, letting_go
+from pymyx.core.incremental.facts import Facts, look, refuse_lost_state
 from pymyx.core.incremental.files import day_of
-from pymyx.core.incremental.manifest import WHOLE, Made, Manifest, is_result
+from pymyx.core.incremental.manifest import WHOLE, MadeDay, results
 
 MOST_NAMED = 5  # days in a message
 
@@ -31,31 +34,6 @@ Reason = Literal[
     "orphan",
 ]
 FEWEST, MOST = 10, 30  # days of a chunk: fewer, and starting children costs more than their work
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a plan is made from.
-
-    Attributes:
-        manifest: what is remembered of the output folder, or None.
-        inputs, outputs: the hashes of the input files, and of those known output files that are there, by name.
-        code, params: the hashes of the treatment's code (with its `days`) and of the merged params.
-        days: how far a day looks, or None: at the whole folder.
-        raw: whether no treatment made the input folder; files that are gone from there were archived, not revoked.
-        sizes: of raw files that are smaller than recorded: the size in bytes then and now, by name.
-        unowned: files of the output's format that lie in the output folder and that no run owns.
-    """
-
-    manifest: Manifest | None
-    inputs: dict[str, str]
-    outputs: dict[str, str]
-    code: str
-    params: str
-    days: Days | None
-    raw: bool
-    sizes: dict[str, tuple[int, int]]
-    unowned: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -88,6 +66,8 @@ class Plan:
         unowned: what no run owns in the output folder: its days, and the names of files of no day.
         undated: the input files of no day, where the treatment could be run day by day without them.
         lost: days with results that have no input file any more, or `whole`, where some of its files are gone.
+        whole: whether the step is run over its whole folder.
+        idle: whether there is nothing to do.
     """
 
     stale: dict[str, Reason]
@@ -101,6 +81,12 @@ class Plan:
     unowned: tuple[str, ...]
     undated: tuple[str, ...]
     lost: tuple[str, ...]
+    whole: bool = field(init=False)
+    idle: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "whole", WHOLE in self.windows)
+        object.__setattr__(self, "idle", not self.stale and not self.gone)
 
     def counted(self, days: Iterable[str]) -> list[str]:
         """Those of the days that are days to their user: that a file is of, read or written, not empty neighbours."""
@@ -109,21 +95,33 @@ class Plan:
         ]
 
     @property
-    def whole(self) -> bool:
-        """Whether the step is run over its whole folder."""
-        return WHOLE in self.windows
-
-    @property
-    def idle(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.stale and not self.gone
-
-    @property
     def reasons(self) -> dict[str, Reason]:
         """Every day that is not up to date and chosen, with its reason, in order."""
         gone: dict[str, Reason] = dict.fromkeys(self.gone, "input changed")
         orphans: dict[str, Reason] = dict.fromkeys((*self.unowned, *self.orphans), "orphan")
         return dict(sorted((gone | orphans | self.stale).items()))
+
+
+def plan_step(step: Step, choice: Choice) -> tuple[Facts, Plan]:
+    """Look at a step, and plan what is to be done.
+
+    Raises:
+        UsageError: as `look`; or its state is lost; or the input folder is another one than before, and days that were
+            made would go, or would be made from fewer files.
+    """
+    facts = look(step, force=choice.force)
+    plan = make_plan(facts, choice)
+    manifest = facts.manifest
+    if manifest is None and plan.whole:
+        refuse_lost_state(step)
+    if plan.lost and not choice.prune and manifest and "" != manifest.input_id != facts.input_id != "":
+        source, shown = step.input_shown, step.output_shown
+        what = f"`{source}` is not the folder that `{shown}` was made from: its manifest is another one"
+        lost = "it would be made from fewer files" if plan.whole else f"it would lose {in_words(list(plan.lost))}"
+        hint = f"is its disk mounted? put the folder back with its state; or, if it is meant so, {letting_go()}"
+        note = f"nothing was made in `{shown}`: {lost}"
+        raise UsageError(Fault(f"{what}, and files are gone", notes=(note,), hint=hint))
+    return facts, plan
 
 
 def make_plan(facts: Facts, choice: Choice) -> Plan:
@@ -134,12 +132,12 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
     recorded = facts.manifest.days if facts.manifest else {}
     made = recorded if whole else by_day(recorded, looks)
     shrunk = _shrunk(facts, choice, recorded, whole=whole)
-    inputs = {name: sha256 for name, sha256 in facts.inputs.items() if name not in shrunk}
+    inputs = {name: file.sha256 for name, file in facts.inputs.items() if name not in shrunk}
     own = {day_of(name) for name in inputs}
     frozen = [day for day in sorted(made) if facts.raw and not choice.prune and _is_frozen(day, made[day], inputs, own)]
     unowned = {day_of(name) or name for name in facts.unowned}
     if whole and frozen:
-        windows, reasons, gone = {WHOLE: facts.inputs}, {}, []
+        windows, reasons, gone = {WHOLE: {name: file.sha256 for name, file in facts.inputs.items()}}, {}, []
         used = {item for one in recorded.values() for item in one.inputs.items()}
         frozen, late = sorted(recorded), [] if inputs.items() <= used else [WHOLE]
     else:
@@ -167,18 +165,18 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
     )
 
 
-def _shrunk(facts: Facts, choice: Choice, recorded: dict[str, Made], *, whole: bool) -> dict[str, tuple[int, int]]:
+def _shrunk(facts: Facts, choice: Choice, recorded: dict[str, MadeDay], *, whole: bool) -> dict[str, tuple[int, int]]:
     """The raw files of a day that are smaller than recorded, and that what is there was made from."""
     return {
         name: sizes
-        for name, sizes in facts.sizes.items()
+        for name, sizes in facts.smaller.items()
         if day_of(name)
         and not (choice.prune and (whole or choice.holds(day_of(name))))
         and any(name in made.inputs for made in recorded.values())
     }
 
 
-def _is_frozen(day: str, made: Made, inputs: dict[str, str], own: set[str]) -> bool:
+def _is_frozen(day: str, made: MadeDay, inputs: dict[str, str], own: set[str]) -> bool:
     """Whether an input file that it was made from was archived.
 
     A file of no day was everybody's: when it is gone, days that have files of their own are made from these.
@@ -187,8 +185,8 @@ def _is_frozen(day: str, made: Made, inputs: dict[str, str], own: set[str]) -> b
     return bool(missing) and (missing != {""} or day not in own)
 
 
-def _lost(made: dict[str, Made], inputs: dict[str, str], own: set[str], *, whole: bool) -> list[str]:
-    with_results = {day: one for day, one in made.items() if any(map(is_result, one.outputs))}
+def _lost(made: dict[str, MadeDay], inputs: dict[str, str], own: set[str], *, whole: bool) -> list[str]:
+    with_results = {day: one for day, one in made.items() if results(one.outputs)}
     if whole:
         return [WHOLE] if any(one.inputs.keys() - inputs.keys() for one in with_results.values()) else []
     return [
@@ -211,6 +209,26 @@ def context_of(days: Iterable[str], windows: dict[str, dict[str, str]], looks: D
     """The days that a treatment may make along with those it is asked for, from the files of their windows."""
     made_from = {day_of(name) for day in days for name in windows[day]}
     return {other for day in made_from for other in _around(day, looks.after, looks.before)}
+
+
+def late_faults(step: Step, plan: Plan) -> list[Fault]:
+    """What is told, as failures, of new input for frozen days and of raw files that are smaller than they were."""
+    faults = []
+    for name, (before, now) in list(plan.shrunk.items())[:MOST_NAMED]:
+        what = f"`{step.input_shown}/{name}` is smaller than it was: {before} bytes then, {now} now"
+        note = f"it counts as archived: what was made from it in `{step.output_shown}` stays as it is"
+        hint = f"put the whole file back; or {letting_go(f' --from {day_of(name)} --to {day_of(name)}')}"
+        faults.append(Fault(what, notes=(note,), hint=hint))
+    if len(plan.shrunk) > MOST_NAMED:
+        more = len(plan.shrunk) - MOST_NAMED
+        faults.append(Fault(f"{more} more files of `{step.input_shown}` are smaller than they were"))
+    if plan.late:
+        days = in_words(list(plan.late))
+        what = f"there is new input for {days} of `{step.output_shown}`, made from input files that were archived"
+        note = f"what was made then stays; `{step.input_shown}` is not what it was made from any more"
+        hint = f"put the archived files back; or {letting_go()}"
+        faults.append(Fault(what, notes=(note,), hint=hint))
+    return faults
 
 
 def in_words(days: list[str]) -> str:
@@ -237,7 +255,7 @@ def _around(day: str, before: int, after: int) -> list[str]:
     return [date.fromordinal(number).isoformat() for number in numbers]
 
 
-def by_day(recorded: dict[str, Made], looks: Days) -> dict[str, Made]:
+def by_day(recorded: dict[str, MadeDay], looks: Days) -> dict[str, MadeDay]:
     """What was made, by day, also where a run over the whole folder made it.
 
     Each day then has the files of its name, made from the input of its window, and from all input of no day; files
@@ -262,7 +280,7 @@ def _window_of(day: str, inputs: dict[str, str], looks: Days) -> dict[str, str]:
     return {name: sha256 for name, sha256 in inputs.items() if day_of(name) in around}
 
 
-def _reason(day: str, window: dict[str, str], made: Made | None, facts: Facts, choice: Choice) -> Reason | None:
+def _reason(day: str, window: dict[str, str], made: MadeDay | None, facts: Facts, choice: Choice) -> Reason | None:
     if made is None:
         return "new"
     if window != made.inputs:
@@ -273,6 +291,7 @@ def _reason(day: str, window: dict[str, str], made: Made | None, facts: Facts, c
     if made.code != facts.code:
         return "code changed"
     for name, known in made.outputs.items():
-        if facts.outputs.get(name) != known.sha256:
-            return "output changed" if name in facts.outputs else "output missing"
+        found = facts.outputs.get(name)
+        if not found or found.sha256 != known.sha256:
+            return "output changed" if found else "output missing"
     return "forced" if choice.force and choice.holds(day) else None

@@ -8,35 +8,18 @@ day is removed, a day whose files are not those it was recorded with is made aga
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pymyx.core.errors import Fault, PublishError
-from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, mark_of
-from pymyx.core.incremental.manifest import (
-    WHOLE,
-    Known,
-    Made,
-    Manifest,
-    flush_to_disk,
-    is_result,
-    manifest_path,
-    write_manifest,
-)
-from pymyx.core.incremental.stage import Stage, kind_of, make_ordinary
-
-
-@dataclass(frozen=True)
-class Target:
-    """An output folder at work: where it is, how messages name it, and its manifest, which is kept up to date."""
-
-    folder: Path
-    shown: str
-    manifest: Manifest
-
+from pymyx.core.errors import Fault, PublishError, letting_go
+from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, stat_key
+from pymyx.core.incremental.manifest import WHOLE, KnownFile, MadeDay, Output, manifest_path, results
+from pymyx.core.incremental.plan import Plan, in_words
+from pymyx.core.incremental.stage import Stage, kind_of, kinds_in, make_ordinary
 
 Cause = Literal["the treatment made none", "the treatment made fewer", "their input is gone"]
 
@@ -45,18 +28,18 @@ Cause = Literal["the treatment made none", "the treatment made fewer", "their in
 class Published:
     """What was published.
 
-    `names` are those of the days' files, `taken` those of them that replaced a file of nobody's; `held` are the days
-    that keep their results though none were made; `removed` are the results that went, by day (or name, where they are
-    of no day), each with its cause.
+    `names` are those of the days' files, `replaced_foreign` those of them that replaced a file no run owned; `held` are
+    the days that keep their results though none were made; `removed` are the results that went, by day (or name, where
+    they are of no day), each with its cause.
     """
 
     names: tuple[str, ...]
-    taken: tuple[str, ...]
+    replaced_foreign: tuple[str, ...]
     held: tuple[str, ...]
     removed: tuple[tuple[str, Cause], ...]
 
 
-def publish(stage: Stage, target: Target, made: dict[str, Made], context: set[str], *, keep: bool) -> Published:
+def publish(stage: Stage, output: Output, made: dict[str, MadeDay], context: set[str], *, keep: bool) -> Published:
     """Publish the files of the days `made`, and record them with their outputs; drop those of `context` days.
 
     The manifest is brought up to date in memory; until the caller writes it, the intent on the disk stands for it.
@@ -70,61 +53,126 @@ def publish(stage: Stage, target: Target, made: dict[str, Made], context: set[st
         PublishError: the stage holds something that is no regular file, or of a day that was not asked for; or a
             file cannot be put in place.
     """
-    files = _staged_files(stage, target, made, context)
-    owned = target.manifest.outputs
-    outputs = {day: {name: _hash(stage, target, name) for name in names} for day, names in files.items()}
-    wanted = {name: sha256 for each in outputs.values() for name, sha256 in each.items()}
-    same = {name: known for name in wanted if (known := _same(target, name, wanted[name], owned.get(name)))}
-    before = target.manifest.days if WHOLE in made else {day: target.manifest.days.get(day) for day in made}
-    held = _results_of(before) if keep and not any(map(is_result, wanted)) else {}
-    old = [name for one in before.values() if one for name in one.outputs]
-    moving = [name for name in wanted if name not in same]
-    taken = [name for name in moving if name not in owned and os.path.lexists(target.folder / name)]
-    _declare(stage, target, moving, wanted)
-    move(stage, target, moving, [name for name in old if name not in wanted and name not in owned_by(held)])
-    records = {
-        day: made[day].model_copy(
-            update={
-                "outputs": {name: same.get(name) or Known(stat=None, sha256=sha256) for name, sha256 in each.items()},
-                "warning": made[day].warning if each.keys() - set(filter(is_result, each)) else "",
-            }
-        )
-        for day, each in outputs.items()
-    }
-    kept = {} if WHOLE in made else target.manifest.days
-    target.manifest.days = dict(sorted({**kept, **_with_held(records, held)}.items()))
-    target.manifest.pending = {}
-    removed = () if held else tuple(_fewer(filter(is_result, old), list(filter(is_result, wanted))))
-    return Published(tuple(sorted(wanted)), tuple(taken), tuple(held), removed)
+    # what is there to publish, and with which bytes
+    manifest, unchanged = output.manifest, f"nothing was published; `{output.shown}` is unchanged"
+    files = _staged_files(stage, output, made, context)
+    hashes = {name: hash_of(stage.output_dir / name) for names in files.values() for name in names}
+    if unread := [name for name, sha256 in hashes.items() if sha256 == UNREADABLE]:
+        raise PublishError(Fault(f"the output `{unread[0]}` cannot be read", notes=(unchanged,)))
+
+    # what of it moves, what goes, what stays
+    owned = manifest.outputs
+    same = {name: known for name in hashes if (known := _same(output, name, hashes[name], owned.get(name)))}
+    before = manifest.days if WHOLE in made else {day: manifest.days[day] for day in made if day in manifest.days}
+    made_now = results(hashes)
+    held = _results_of(before) if keep and not made_now else {}
+    old = [name for one in before.values() for name in one.outputs]
+    moving = [name for name in hashes if name not in same]
+    foreign = tuple(name for name in moving if name not in owned and os.path.lexists(output.folder / name))
+
+    # the bytes are on the disk, then the intent, before the first name is changed: a power cut leaves no empty file
+    try:
+        for name in moving:
+            flush_to_disk(stage.output_dir / name)
+        output.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot publish to `{output.shown}`: {error.strerror}"
+        raise PublishError(Fault(what, str(error.filename), notes=(unchanged,))) from error
+    if moving:
+        manifest.pending = {name: hashes[name] for name in moving}
+        output.write_manifest()
+        flush_to_disk(manifest_path(output.folder).parent)
+
+    # each file is replaced in one step, so a reader meets the old one or the new one, never a part
+    _move(stage.output_dir, output, moving)
+    _remove(output, [name for name in old if name not in hashes and name not in owned_by(held)])
+
+    # the manifest in memory says so
+    records = dict(held)
+    for day, names in files.items():
+        outputs = {name: same.get(name) or KnownFile(stat=None, sha256=hashes[name]) for name in names}
+        warning = made[day].warning if set(names) - set(made_now) else ""
+        if day in held:
+            outputs = {**held[day].outputs, **outputs}
+            records[day] = held[day].model_copy(update={"outputs": outputs, "warning": warning})
+        else:
+            code = "" if day == WHOLE and held else made[day].code  # held: not what the folder was made by, so stale
+            records[day] = made[day].model_copy(update={"outputs": outputs, "warning": warning, "code": code})
+    manifest.days = dict(sorted({**({} if WHOLE in made else manifest.days), **records}.items()))
+    manifest.pending = {}
+    removed = () if held else tuple(_fewer(results(old), made_now))
+    return Published(tuple(sorted(hashes)), foreign, tuple(held), removed)
 
 
-def owned_by(days: dict[str, Made]) -> set[str]:
+def _staged_files(stage: Stage, output: Output, made: dict[str, MadeDay], context: set[str]) -> dict[str, list[str]]:
+    """The names on the stage, by the day they are of."""
+    stage.output_dir.chmod(0o700)  # whatever the treatment made of it
+    files: dict[str, list[str]] = {day: [] for day in made}
+    faults = []
+    for name, kind in kinds_in(stage.output_dir).items():
+        if name.startswith(".nfs"):  # what NFS leaves of a file that was removed while it was open
+            continue
+        day = WHOLE if WHOLE in made else day_of(name)
+        fault = _name_fault(output, name, kind)
+        if fault or day in made:
+            faults += [fault] if fault else []
+            files.setdefault(day, []).append(name)
+        elif day not in context:
+            faults.append(_day_fault(output, name, day, sorted(made)))
+    if faults:
+        raise PublishError(*faults)
+    try:
+        make_ordinary(stage)
+    except OSError as error:
+        raise PublishError(Fault(f"what it wrote cannot be read: {error.strerror}", str(error.filename))) from error
+    return files
+
+
+def _name_fault(output: Output, name: str, kind: str) -> Fault | None:
+    unchanged = (f"nothing was published; `{output.shown}` is unchanged",)
+    if kind != "file":
+        hint = "leave regular files only, in no sub-folder"
+        return Fault(f"the treatment left a {kind} in its output: `{name}`", notes=unchanged, hint=hint)
+    if os.path.isdir(output.folder / name) and not os.path.islink(output.folder / name):
+        what = f"the output `{name}` would replace a folder"
+        return Fault(what, f"{output.shown}/{name}", notes=unchanged, hint="move that folder away")
+    return None
+
+
+def _day_fault(output: Output, name: str, day: str, asked: list[str]) -> Fault:
+    what = f"the treatment left a file of {f'the day {day}' if day else 'no day'}: `{name}`"
+    asked_for = f"it was run for {asked[0]}" + (f" to {asked[-1]}" if len(asked) > 1 else "")
+    why = f"{asked_for}; with `days` declared, each output belongs to one of these days, by the date in its name"
+    hint = "put its day in the name, as <domain>__<YYYY-MM-DD>.parquet; or remove `days` from treatment.json"
+    return Fault(what, notes=(why, f"`{output.shown}` is unchanged for these days"), hint=hint)
+
+
+def _same(output: Output, name: str, sha256: str, known: KnownFile | None) -> KnownFile | None:
+    """What is known of the file in place, if it has these bytes already."""
+    path = output.folder / name
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        return None
+    if known and known.sha256 == sha256 and known.stat == stat_key(status):
+        return known
+    return KnownFile(stat=None, sha256=sha256) if hash_of(path) == sha256 else None
+
+
+def owned_by(days: dict[str, MadeDay]) -> set[str]:
     """The outputs of days."""
     return {name for made in days.values() for name in made.outputs}
 
 
-def _results_of(days: Mapping[str, Made | None]) -> dict[str, Made]:
+def _results_of(days: dict[str, MadeDay]) -> dict[str, MadeDay]:
     """Those days that have results, with nothing else."""
     found = {}
     for day, made in days.items():
-        results = {name: known for name, known in made.outputs.items() if is_result(name)} if made else {}
-        if made and results:
-            found[day] = made.model_copy(update={"outputs": results})
+        if names := results(made.outputs):
+            found[day] = made.model_copy(update={"outputs": {name: made.outputs[name] for name in names}})
     return found
-
-
-def _with_held(records: dict[str, Made], held: dict[str, Made]) -> dict[str, Made]:
-    """The new records, but where results are held, the old ones, with what was set aside now."""
-    mixed = dict(held)
-    for day, record in records.items():
-        if day in held:
-            outputs = {**held[day].outputs, **record.outputs}
-            mixed[day] = held[day].model_copy(update={"outputs": outputs, "warning": record.warning})
-        elif day == WHOLE and held:
-            mixed[day] = record.model_copy(update={"code": ""})  # it is not what the folder was made by: stale
-        else:
-            mixed[day] = record
-    return mixed
 
 
 def _fewer(before: Iterable[str], after: list[str]) -> Iterator[tuple[str, Cause]]:
@@ -138,123 +186,123 @@ def _fewer(before: Iterable[str], after: list[str]) -> Iterator[tuple[str, Cause
             yield day or name, "the treatment made fewer" if left[day] else "the treatment made none"
 
 
-def clear_pending(target: Target) -> None:
-    """Remove the files that a killed run had put in place, where no day owns them."""
-    owned = target.manifest.outputs
-    for name, sha256 in target.manifest.pending.items():
-        path = target.folder / name
-        if name not in owned and kind_of(path) == "file" and hash_of(path) == sha256:
-            path.unlink()
-    if target.manifest.pending:
-        target.manifest.pending = {}
-        write_manifest(target.folder, target.manifest)
-
-
-def _staged_files(stage: Stage, target: Target, made: dict[str, Made], context: set[str]) -> dict[str, list[str]]:
-    """The names on the stage, by the day they are of."""
-    stage.output_dir.chmod(0o700)  # whatever the treatment made of it
-    files: dict[str, list[str]] = {day: [] for day in made}
-    faults = []
-    for name in sorted(os.listdir(stage.output_dir)):
-        if name.startswith(".nfs"):  # what NFS leaves of a file that was removed while it was open
-            continue
-        day = WHOLE if WHOLE in made else day_of(name)
-        fault = _name_fault(stage, target, name)
-        if fault or day in made:
-            faults += [fault] if fault else []
-            files.setdefault(day, []).append(name)
-        elif day not in context:
-            faults.append(_day_fault(target, name, day, sorted(made)))
-    if faults:
-        raise PublishError(*faults)
-    try:
-        make_ordinary(stage)
-    except OSError as error:
-        raise PublishError(Fault(f"what it wrote cannot be read: {error.strerror}", str(error.filename))) from error
-    return files
-
-
-def _hash(stage: Stage, target: Target, name: str) -> str:
-    sha256 = hash_of(stage.output_dir / name)
-    if sha256 == UNREADABLE:
-        note = f"nothing was published; `{target.shown}` is unchanged"
-        raise PublishError(Fault(f"the output `{name}` cannot be read", notes=(note,)))
-    return sha256
-
-
-def _name_fault(stage: Stage, target: Target, name: str) -> Fault | None:
-    kind = kind_of(stage.output_dir / name)
-    note = f"nothing was published; `{target.shown}` is unchanged"
-    if kind != "file":
-        return Fault(
-            f"the treatment left a {kind} in its output: `{name}`",
-            notes=(note,),
-            hint="leave regular files only, in no sub-folder",
-        )
-    if kind_of(target.folder / name) == "folder":
-        return Fault(
-            f"the output `{name}` would replace a folder",
-            f"{target.shown}/{name}",
-            notes=(note,),
-            hint="move that folder away",
-        )
-    return None
-
-
-def _day_fault(target: Target, name: str, day: str, asked: list[str]) -> Fault:
-    what = f"the treatment left a file of {f'the day {day}' if day else 'no day'}: `{name}`"
-    asked_for = f"it was run for {asked[0]}" + (f" to {asked[-1]}" if len(asked) > 1 else "")
-    why = f"{asked_for}; with `days` declared, each output belongs to one of these days, by the date in its name"
-    hint = "put its day in the name, as <domain>__<YYYY-MM-DD>.parquet; or remove `days` from treatment.json"
-    return Fault(what, notes=(why, f"`{target.shown}` is unchanged for these days"), hint=hint)
-
-
-def _same(target: Target, name: str, sha256: str, known: Known | None) -> Known | None:
-    """What is known of the file in place, if it has these bytes already."""
-    path = target.folder / name
-    if kind_of(path) != "file":
-        return None
-    if known and known.sha256 == sha256 and known.stat == mark_of(path.stat()):
-        return known
-    return Known(stat=None, sha256=sha256) if hash_of(path) == sha256 else None
-
-
-def _declare(stage: Stage, target: Target, moving: list[str], wanted: dict[str, str]) -> None:
-    """See that the files are on the disk, and write down which ones are about to be moved."""
-    try:
-        for name in moving:
-            flush_to_disk(stage.output_dir / name)
-        target.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        note = f"nothing was published; `{target.shown}` is unchanged"
-        what = f"cannot publish to `{target.shown}`: {error.strerror}"
-        raise PublishError(Fault(what, str(error.filename), notes=(note,))) from error
-    if moving:
-        target.manifest.pending = {name: wanted[name] for name in moving}
-        write_manifest(target.folder, target.manifest)
-        flush_to_disk(manifest_path(target.folder).parent)
-
-
-def move(stage: Stage | None, target: Target, moving: list[str], old: list[str]) -> None:
-    """Put files of the stage in place, then remove old ones.
-
-    Raises:
-        PublishError: one cannot be.
-    """
+def _move(staged: Path, output: Output, names: list[str]) -> None:
+    """Put files of the stage in place."""
     moved = 0
     try:
-        for name in moving:
-            assert stage
-            os.replace(stage.output_dir / name, target.folder / name)
+        for name in names:
+            os.replace(staged / name, output.folder / name)
             moved += 1
-        for name in old:
-            if kind_of(target.folder / name) != "folder":
-                (target.folder / name).unlink(missing_ok=True)
-        if moving or old:
-            flush_to_disk(target.folder)
+        if names:
+            flush_to_disk(output.folder)
     except OSError as error:
-        note = f"{moved} of {len(moving)} files were put in place; run it again to complete them"
-        where = str(error.filename2 or error.filename)
-        raise PublishError(
-            Fault(f"cannot publish to `{target.shown}`: {error.strerror}", where, notes=(note,))
-        ) from error
+        note = f"{moved} of {len(names)} files were put in place; run it again to complete them"
+        raise _unpublished(output, error, note) from error
+
+
+def _remove(output: Output, names: Iterable[str]) -> None:
+    """Remove files from the output folder; a folder of such a name is not ours."""
+    gone = False
+    try:
+        for name in names:
+            if kind_of(output.folder / name) != "folder":
+                (output.folder / name).unlink(missing_ok=True)
+                gone = True
+        if gone:
+            flush_to_disk(output.folder)
+    except OSError as error:
+        raise _unpublished(output, error, "run it again to complete it") from error
+
+
+def _unpublished(output: Output, error: OSError, note: str) -> PublishError:
+    what = f"cannot publish to `{output.shown}`: {error.strerror}"
+    return PublishError(Fault(what, str(error.filename2 or error.filename), notes=(note,)))
+
+
+def flush_to_disk(path: Path) -> None:
+    """See that a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def clear_pending(output: Output) -> None:
+    """Remove the files that a killed run had put in place, where no day owns them."""
+    manifest = output.manifest
+    if not manifest.pending:
+        return
+    owned = manifest.outputs
+    for name, sha256 in manifest.pending.items():
+        path = output.folder / name
+        if name not in owned and kind_of(path) == "file" and hash_of(path) == sha256:
+            path.unlink()
+    manifest.pending = {}
+    output.write_manifest()
+
+
+@dataclass
+class Removal:
+    """What one execution removes: results that are not made any more, or whose input is gone; never, unasked, all.
+
+    While it is not sure that the folder will have results in the end, days that make none keep theirs (`held`: how they
+    were made in truth). `removed` are the results that went, by day (or name, where of no day), with the cause.
+    """
+
+    output: Output
+    plan: Plan
+    prune: bool
+    held: dict[str, MadeDay] = field(default_factory=dict)
+    removed: list[tuple[str, Cause]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        days = self.output.manifest.days if self.plan.whole else ()
+        self._at_risk = {*self.plan.stale, *self.plan.gone, *days}
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the folder may be left without results by what is yet to be made."""
+        return not self._results_stay(self._at_risk)
+
+    def note(self, days: list[str], made: dict[str, MadeDay], published: Published) -> list[str]:
+        """Take note of what was published for `days`; those that are made now, and not held."""
+        self.removed += published.removed
+        self.held |= {day: made.get(day) or self.output.manifest.days[day] for day in published.held}
+        done = [] if self.plan.whole and published.held else [day for day in days if day not in published.held]
+        self._at_risk -= {*done}
+        return done
+
+    def settle(self, treatment: str) -> list[str]:
+        """Remove what was held, and what is of days whose input is gone; the days that were held and are made now.
+
+        Raises:
+            PublishError: that would be all results there are, and nothing was removed; or a file cannot be.
+        """
+        days = self.output.manifest.days
+        leaving = {day: days[day] for day in {*self.held, *self.plan.gone}}
+        going = results(owned_by(leaving))
+        if going and not self._results_stay(leaving):
+            labels = in_words(sorted({day_of(name) or name for name in going}))
+            why = "made none" if self.held else "has no input for them any more"
+            what = f"`{self.output.shown}` would be left without any result, treatment `{treatment}` {why}: {labels}"
+            hint = f"a wrong file name in its run.py, or in its params? if it is meant so, {letting_go()}"
+            raise PublishError(Fault(what, notes=("nothing was withdrawn",), hint=hint))
+
+        not_made = results(name for day in self.held for name in days[day].outputs)
+        _remove(self.output, not_made)
+        for day, made in self.held.items():  # recorded now as they were made: with what was set aside, and no more
+            aside = {name: known for name, known in days[day].outputs.items() if name not in not_made}
+            days[day] = made.model_copy(update={"outputs": aside})
+        self.removed += [(day_of(name) or name, "the treatment made none") for name in not_made]
+
+        gone = {day: days.pop(day) for day in self.plan.gone}
+        withdrawn = sorted(owned_by(gone) - owned_by(days))
+        _remove(self.output, withdrawn)
+        self.removed += [(day_of(name) or name, "their input is gone") for name in results(withdrawn)]
+        return list(self.held)
+
+    def _results_stay(self, leaving: Iterable[str]) -> bool:
+        """Whether the folder will have results whatever becomes of the days `leaving`; or need not have any."""
+        days = {day: made for day, made in self.output.manifest.days.items() if day not in leaving}
+        return self.prune or bool(results(owned_by(days)))

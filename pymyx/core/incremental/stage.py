@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from pymyx.core.errors import Fault, UsageError
+from pymyx.core.incremental.manifest import state_dir
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,6 @@ class Stage:
     scratch_dir: Path
     view_dir: Path
     file_mode: int
-
-
-def state_dir(output_dir: Path) -> Path:
-    """The folder that keeps what PyMyx knows of an output folder: beside it, or inside where that is another disk."""
-    real = output_dir.resolve()
-    if real.is_dir() and real.stat().st_dev != real.parent.stat().st_dev:
-        return real / ".pymyx"
-    return real.parent / ".pymyx" / real.name
 
 
 def unwritable(shown: str, error: OSError) -> UsageError:
@@ -100,7 +93,7 @@ def staged(output_dir: Path, shown: str) -> Iterator[Stage]:
         _remove(folder)
 
 
-def show_only(stage: Stage, files: Iterable[Path]) -> Path:
+def link_inputs(stage: Stage, files: Iterable[Path]) -> Path:
     """The stage's view, with a link to each of the files."""
     for file in files:
         (stage.view_dir / file.name).symlink_to(file)
@@ -119,6 +112,11 @@ def kind_of(path: Path) -> str:
     return kinds.get(stat.S_IFMT(status.st_mode), "special file")
 
 
+def kinds_in(folder: Path) -> dict[str, str]:
+    """The kind of each thing in a folder, by name."""
+    return {name: kind_of(folder / name) for name in sorted(os.listdir(folder))}
+
+
 def make_ordinary(stage: Stage) -> None:
     """Give the files of a stage the mode of any new file here, whatever the treatment made of it: they are to be read.
 
@@ -126,10 +124,9 @@ def make_ordinary(stage: Stage) -> None:
         OSError: one of them cannot be changed.
     """
     stage.output_dir.chmod(0o700)
-    for name in os.listdir(stage.output_dir):
-        path = stage.output_dir / name
-        if kind_of(path) == "file":
-            path.chmod(stage.file_mode)
+    for name, kind in kinds_in(stage.output_dir).items():
+        if kind == "file":
+            (stage.output_dir / name).chmod(stage.file_mode)
 
 
 def _remove(folder: Path) -> None:

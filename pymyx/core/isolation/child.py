@@ -17,13 +17,16 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 from pydantic import ValidationError
 
 from pymyx.core.contract.models import Failure, Outcome, Success
+from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, TreatmentError
+from pymyx.core.isolation.confinement import Confine, rules
 from pymyx.core.isolation.output import Relay, Show
 
 SHIM = Path(__file__).parent / "shim" / "shim.py"
@@ -59,31 +62,58 @@ class Ending:
         return isinstance(self.outcome, Success) and self.returncode == 0 and not self.stopped
 
 
-@dataclass(frozen=True)
+@dataclass
 class Order:
     """What one child is to do, and how.
 
     Attributes:
-        job: see `shim/shim.py`.
-        days: those it is asked for, told as PYMYX_DAYS; None when it is asked for all that is in its input folder.
+        step: the treatment and its params; its folders stand for those below in all that is shown.
+        input_dir: the folder it reads: that of the step, or a view of some of its files.
+        output_dir: the private folder it writes to.
         scratch_dir: its working folder, HOME and TMPDIR.
-        timeout_s: seconds it may take.
-        env: names of the environment variables that it sees beside the few that all see.
-        processors: its share of them.
+        timeout_s, memory_mb: seconds it may take; megabytes that one of its processes may use, or None.
+        confine: how far the kernel is to keep it in.
         keep: a descriptor that stays open to its very end.
+        days: those it is asked for, told as PYMYX_DAYS; None when it is asked for all that is in its input folder.
+        processors: its share of them.
         show: called with what it prints, whole lines of text.
-        real_paths: pairs of a path the child is given and the one that stands in its place in all that is shown.
     """
 
-    job: dict[str, Any]
-    days: list[str] | None
+    step: Step
+    input_dir: Path
+    output_dir: Path
     scratch_dir: Path
     timeout_s: float
-    env: list[str]
-    processors: int
+    memory_mb: int | None
+    confine: Confine
     keep: int
-    show: Show
-    real_paths: tuple[tuple[str, str], ...]
+    days: list[str] | None = None
+    processors: int = 1
+    show: Show = lambda text: None
+
+    @cached_property
+    def rules(self) -> dict[str, Any] | None:
+        """What the kernel is to keep it to; None for nothing."""
+        return rules(self.step, [self.input_dir], [self.output_dir, self.scratch_dir], self.confine)
+
+    @property
+    def job(self) -> dict[str, Any]:
+        """What the shim is told of it."""
+        return {
+            "treatment_dir": str(self.step.code_dir),
+            "input_dir": str(self.input_dir),
+            "output_dir": str(self.output_dir),
+            "params": self.step.params,
+            "memory_mb": self.memory_mb,
+            "timeout_s": self.timeout_s,
+            "confine": self.rules,
+        }
+
+    @property
+    def real_paths(self) -> list[tuple[str, str]]:
+        """What stands in a text for its private folders, and the real folder of each."""
+        given = {self.output_dir: self.step.output_dir, self.input_dir: self.step.input_dir}
+        return [(form, str(real)) for path, real in given.items() if path != real for form in _forms(str(path))]
 
 
 class Child:
@@ -95,7 +125,7 @@ class Child:
 
     def __init__(self, order: Order) -> None:
         self.stopped = ""
-        self._given = [(form, real) for path, real in order.real_paths for form in _forms(path)]
+        self._real_paths = order.real_paths
         self.started = time.monotonic()
         self._deadline = self.started + order.timeout_s
         with ExitStack() as files:
@@ -162,7 +192,7 @@ class Child:
 
     def _shown(self, text: str) -> str:
         """`text` with the real paths in place of those that the child was given."""
-        for form, real in self._given:
+        for form, real in self._real_paths:
             text = text.replace(form, real)
         return text
 
@@ -185,7 +215,7 @@ def _start(order: Order, deadline: float, stderr: IO[bytes], report: IO[bytes]) 
                 start_new_session=True,
             )
     except OSError as error:
-        name = Path(order.job["treatment_dir"]).name
+        name = order.step.treatment.name
         raise TreatmentError(Fault(f"treatment `{name}` did not start: {error}"), treatment=name) from error
 
 
@@ -196,7 +226,7 @@ def _environment(order: Order) -> dict[str, str]:
     it may leave those out. It is not set when it is asked for all.
     """
     passed = {name: text for name, text in os.environ.items() if name in PASSED or name.startswith("LC_")}
-    granted = {name: os.environ[name] for name in order.env if name in os.environ}
+    granted = {name: os.environ[name] for name in order.step.treatment.allow.env if name in os.environ}
     share = {"OMP_NUM_THREADS": str(order.processors)}
     own = {"HOME": str(order.scratch_dir), "TMPDIR": str(order.scratch_dir)}
     days = {} if order.days is None else {"PYMYX_DAYS": ",".join(order.days)}

@@ -40,6 +40,7 @@ from pymyx.core.isolation.child import Child, Ending, Order
 
 GRACE_S = 3.0  # between SIGTERM and SIGKILL; the shim's warden keeps to the same
 SWEEP_S = 6.0  # that a warden may take to stop and kill all that a treatment started, however much that is
+HEED_S = 1.0  # at most, until a signal that came just before the wait began is heeded
 LOOK_S = 0.02  # between two looks at a child, where the system does not tell of its end
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,7 +54,7 @@ class Children:
     def __init__(self, tick: Callable[[], None] = lambda: None, tick_s: float = 3600.0) -> None:
         self._at_work: list[Child] = []
         self._selector = selectors.DefaultSelector()
-        self._tick, self._tick_s = tick, tick_s
+        self._tick, self._tick_s, self._ticked = tick, tick_s, time.monotonic()
 
     def __enter__(self) -> Children:
         return self
@@ -84,12 +85,14 @@ class Children:
 
     def wait(self) -> tuple[Child, Ending]:
         """Relay what they print until one of them has ended, or is stopped: its time is up, or it printed too much."""
-        look_s = self._tick_s if all(child.exit_fd is not None for child in self._at_work) else LOOK_S
+        look_s = HEED_S if all(child.exit_fd is not None for child in self._at_work) else LOOK_S
         while True:
             left_s = min(child.left_s for child in self._at_work)
             with _signals_taken():
-                ready = {key.fileobj for key, _ in self._selector.select(max(0, min(look_s, left_s)))}
-            self._tick()
+                ready = {key.fileobj for key, _ in self._selector.select(max(0, min(look_s, self._tick_s, left_s)))}
+            if ready or time.monotonic() - self._ticked >= self._tick_s:
+                self._ticked = time.monotonic()
+                self._tick()
             for child in self._at_work:
                 pipe = child.relay.pipe
                 if pipe in ready and not child.relay.read():

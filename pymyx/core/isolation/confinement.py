@@ -11,9 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pymyx.core.contract.models import Treatment
+from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.project import Project
 
 Confine = Literal["require", "auto", "off"]
 
@@ -23,27 +22,24 @@ SHARED_MEMORY = [Path("/dev/shm")]  # noqa: S108  a permission, not a temporary 
 FILTERED = ("x86_64", "aarch64")  # machines that the filter of system calls is written for
 
 
-def rules(
-    project: Project, treatment: Treatment, input_dir: Path, view_dir: Path, written: list[Path], confine: Confine
-) -> dict[str, Any] | None:
-    """The arguments of `kernel.confine` for one run, or None where nothing is to be confined.
+def rules(step: Step, read: list[Path], write: list[Path], confine: Confine) -> dict[str, Any] | None:
+    """The arguments of `kernel.confine` for one child, or None where nothing is to be confined.
 
-    It may read its input folder and its own (with what links in there point to) and what `allow.read` names,
-    and write to the folders that are `written`.
+    It may read the step's input folder and the treatment's own (with what links in there point to), what `allow.read`
+    names, and `read`; and write to `write`.
     """
     if confine == "off" or sys.platform != "linux":
         return None
-    allowed = [project.root / path for path in treatment.allow.read]
-    code = project.treatments / treatment.name
-    read = [input_dir, view_dir, *_link_targets(input_dir), code, *_link_targets(code), *allowed]
-    write = [*written, *(SHARED_MEMORY if treatment.allow.shared_memory else [])]
+    allow = step.treatment.allow
+    own = [path for folder in (step.input_dir, step.code_dir) for path in (folder, *_link_targets(folder))]
+    granted = [step.project.root / path for path in allow.read]
     return {
         "abi": landlock_abi(),
-        "root": str(project.root.resolve()),
-        "read": [str(path) for path in read],
-        "write": [str(path) for path in write],
-        "network": treatment.allow.network,
-        "shared_memory": treatment.allow.shared_memory,
+        "root": str(step.project.root.resolve()),
+        "read": [str(path) for path in (*own, *granted, *read)],
+        "write": [str(path) for path in (*write, *(SHARED_MEMORY if allow.shared_memory else []))],
+        "network": allow.network,
+        "shared_memory": allow.shared_memory,
         "filtered": _has_filter(),
     }
 

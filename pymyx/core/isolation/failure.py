@@ -7,12 +7,11 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from pymyx.core.contract.models import Failure, Raised
-from pymyx.core.contract.treatment import CheckedStep
+from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, TreatmentError
-from pymyx.core.isolation.child import Ending
+from pymyx.core.isolation.child import Ending, Order
 from pymyx.core.project import Project
 
 NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
@@ -28,28 +27,23 @@ MISTAKES = {"AttributeError", "KeyError", "NameError", "TypeError"}  # that spea
 RELATIONS = {"cause": "because of", "context": "while handling"}
 
 
-def failed(
-    project: Project, step: CheckedStep, job: dict[str, Any], ending: Ending, unchanged: str, duration_ms: int
-) -> TreatmentError:
-    """The error that an ending other than success stands for.
-
-    `job` is what the child was given, `unchanged` the note on what it leaves as it was.
-    """
-    name = step.treatment.name
+def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: str) -> TreatmentError:
+    """The error that an ending other than success stands for; `unchanged` is the note on what it leaves as it was."""
+    name = order.step.treatment.name
     failure = ending.outcome if isinstance(ending.outcome, Failure) else None
     died = signal.Signals(-ending.returncode) if ending.returncode < 0 else None
-    after = f"treatment `{name}` {{}} after {duration_ms / 1000:.1f} s"
+    after = f"treatment `{name}` {{}} after {duration_s:.1f} s"
     used = f"it used {ending.cpu_s:.1f} s of processor and at most {ending.peak_mb} MB of memory"
     if ending.stopped == "timeout":
         hint = _more(name, "timeout_s")
-        what = f"{after.format('was stopped')}: its time was up ({job['timeout_s']:g} s)"
+        what = f"{after.format('was stopped')}: its time was up ({order.timeout_s:g} s)"
         fault = Fault(what, notes=(used, unchanged), hint=hint)
     elif ending.stopped == "output":
         fault = Fault(f"{after.format('was stopped')}: it printed more than 1 GiB", notes=(used, unchanged))
     elif failure:
-        fault = _raised(project, step, job, failure, unchanged)
+        fault = _raised(order, failure, unchanged)
     elif died:
-        fault = _crashed(project, step, died, ending, after.format("crashed"), (used, unchanged))
+        fault = _crashed(order.step, died, ending, after.format("crashed"), (used, unchanged))
     elif ending.statement.strip() and not ending.outcome:
         text = tuple(ending.statement.strip().splitlines()[:MOST_LINES])
         what = f"treatment `{name}` did not run: its interpreter ended with exit code {ending.returncode}"
@@ -70,15 +64,15 @@ def failed(
     )
 
 
-def _raised(project: Project, step: CheckedStep, job: dict[str, Any], failure: Failure, unchanged: str) -> Fault:
-    name = step.treatment.name
+def _raised(order: Order, failure: Failure, unchanged: str) -> Fault:
+    project, name = order.step.project, order.step.treatment.name
     evidence = [f"{RELATIONS[link.relation]}: {_in_words(project, link)}" for link in failure.chain]
     trace = _relative(project, failure.traceback).splitlines()
     if failure.traceback.count('File "') > 1 or "  | " in failure.traceback:  # one frame says no more than `at`
         left_out = len(trace) - MOST_LINES
         mark = f"… ({left_out} lines left out) …"
         evidence += trace if left_out <= 0 else [*trace[:5], mark, *trace[5 - MOST_LINES :]]
-    note, hint = _mending(project, step, job, failure)
+    note, hint = _mending(order, failure)
     return Fault(
         f"treatment `{name}` {VERBS[failure.phase]}: {failure.type}: {_relative(project, failure.message)}".rstrip(
             ": "
@@ -90,25 +84,25 @@ def _raised(project: Project, step: CheckedStep, job: dict[str, Any], failure: F
     )
 
 
-def _mending(project: Project, step: CheckedStep, job: dict[str, Any], failure: Failure) -> tuple[str, str]:
+def _mending(order: Order, failure: Failure) -> tuple[str, str]:
     """A note and a hint for failures whose way out is known: a missing package, a limit, a refusal of the kernel."""
-    name = step.treatment.name
+    step, name = order.step, order.step.treatment.name
     types = [one.type for one in (failure, *failure.chain)]
     told = "\n".join([one.message for one in (failure, *failure.chain)])
     missing = re.match(r"No module named '([\w.]+)'", failure.message)
     if missing:
         return "", f"install the package that provides `{missing[1]}`: {sys.executable} -m pip install …"
-    if job["memory_mb"] and any(re.search(r"Memory(Error|Exception)$", one) for one in types):  # numpy's, pyarrow's too
-        return f"its limit is {job['memory_mb']} MB of data (memory_mb)", _more(name, "memory_mb")
+    if order.memory_mb and any(re.search(r"Memory(Error|Exception)$", one) for one in types):  # numpy's, pyarrow's too
+        return f"its limit is {order.memory_mb} MB of data (memory_mb)", _more(name, "memory_mb")
     if failure.type == "KeyError" and "environ" in failure.traceback:
         return _variable(step, failure.message.strip("'\""))
     absent = re.search(rf"{MISSING}.*?['\"](/[^'\"]+)['\"]", told)
     if absent and step.output_dir in Path(absent[1]).parents:
         return "output_dir is private, empty at first and flat: write files straight into it", ""
-    return _permission(project, name, job["confine"], types, told, failure.traceback) if job["confine"] else ("", "")
+    return _permission(order, types, told, failure.traceback) if order.rules else ("", "")
 
 
-def _variable(step: CheckedStep, variable: str) -> tuple[str, str]:
+def _variable(step: Step, variable: str) -> tuple[str, str]:
     """A note and a hint for an environment variable that was looked for in vain."""
     if variable in step.treatment.allow.env:
         hint = f"set it where PyMyx is started (a cron line has few variables): export {variable}=…"
@@ -118,20 +112,19 @@ def _variable(step: CheckedStep, variable: str) -> tuple[str, str]:
     return "a treatment sees few environment variables", _grant(step.treatment.name, f'"env": ["{variable}"]')
 
 
-def _permission(
-    project: Project, name: str, confine: dict[str, Any], types: list[str], told: str, traceback: str
-) -> tuple[str, str]:
+def _permission(order: Order, types: list[str], told: str, traceback: str) -> tuple[str, str]:
     """A note and a hint for what the kernel refused; `types` and `told` are what was raised, and what led to it."""
+    project, name, kept_to = order.step.project, order.step.treatment.name, order.rules or {}
     refused = "PermissionError" in types or "Permission denied" in told
     if "/dev/shm" in told or re.search(SHARED, f"{told}{traceback}"):  # noqa: S108  not a temp file
         return "", _grant(name, '"shared_memory": true') if refused else ""
     speaks = re.search(NETWORK, "\n".join([*types, told])) and not set(types) & MISTAKES
-    if not confine["network"] and (speaks or ("Permission denied" in told and "socket" in traceback)):
+    if not kept_to["network"] and (speaks or ("Permission denied" in told and "socket" in traceback)):
         return "a treatment has no network", _grant(name, '"network": true')
     path = re.search(r"""(?:Permission denied|Failed to open).*?['"](/[^'"]+)['"]""", told)
     if "PermissionError" not in types or not path:
         return "", ""
-    readable = any(Path(path[1]).is_relative_to(one) for one in confine["read"])
+    readable = any(Path(path[1]).is_relative_to(one) for one in kept_to["read"])
     if readable or not os.path.lexists(path[1]):
         return "a treatment writes to output_dir only; what it reads is never changed", ""
     note = "a treatment reads its input folder and its own, and writes to output_dir only"
@@ -159,27 +152,20 @@ def _place(project: Project, one: Raised) -> str:
     return f"{project.shown(Path(one.file))}:{one.line}" + (f", in {one.function}" if one.function else "")
 
 
-def _crashed(
-    project: Project,
-    step: CheckedStep,
-    died: signal.Signals,
-    ending: Ending,
-    what: str,
-    notes: tuple[str, ...],
-) -> Fault:
+def _crashed(step: Step, died: signal.Signals, ending: Ending, what: str, notes: tuple[str, ...]) -> Fault:
     words = (signal.strsignal(died) or "").lower()
     where = ""
     if died.name in NATIVE:
         subject = f"a {words}" if died == signal.SIGSEGV else died.name
         notes = (f"{subject} comes from native code, not from a Python exception", *notes)
-        own = project.treatments / step.treatment.name
-        as_dumped = str(own).encode("ascii", "backslashreplace").decode()  # by faulthandler
+        as_dumped = str(step.code_dir).encode("ascii", "backslashreplace").decode()  # by faulthandler
         last = re.search(rf'File "{re.escape(as_dumped)}/([^"]+)", line (\d+) in (\S+)', ending.output)
         if last:
-            where = f"{project.shown(own / last[1])}:{last[2]}, in {last[3]} (last Python line before the crash)"
+            file, line, function = step.project.shown(step.code_dir / last[1]), last[2], last[3]
+            where = f"{file}:{line}, in {function} (last Python line before the crash)"
     elif died == signal.SIGKILL:
         notes = ("SIGKILL comes from outside: from the kernel when memory runs out, or from whoever sent it", *notes)
-    name, folder = step.treatment.name, project.shown(step.input_dir)
+    name, folder = step.treatment.name, step.input_shown
     alone = f"python -m pymyx.core.runner --treatment {name} --input {folder} --output scratch"
     return Fault(f"{what}: {died.name} ({words})", where, notes=notes, hint=f"run it alone: {alone}")
 

@@ -1,13 +1,17 @@
-"""Shows what a child prints while it prints it, and keeps the head and tail of it for the report of a crash."""
+"""Shows what children print while they print it, and keeps head and tail for the report of a crash."""
 
 from __future__ import annotations
 
 import codecs
 import os
+from collections import Counter
 from collections.abc import Callable
 from typing import IO
 
 KEPT = 8_000  # characters kept from the head, and from the tail
+
+MARK = "warning: "  # how the shim begins one
+MOST_HELD = 1000  # different ones; more are shown as they come
 
 Show = Callable[[str], None]
 
@@ -73,3 +77,29 @@ class Relay:
         room = KEPT - len(self._head)
         self._head += text[:room]
         self._tail = (self._tail + text[room:])[-KEPT:]
+
+
+class Warned:
+    """Holds the warnings of children back to the end of an execution, where equal ones are told once, counted."""
+
+    def __init__(self, show: Show) -> None:
+        self._show = show
+        self._held: Counter[str] = Counter()
+
+    def show(self, text: str) -> None:
+        """Pass whole lines on, but for the warnings among them."""
+        passed = [line for line in text.split("\n") if not self._hold(line)]
+        if any(passed):
+            self._show("\n".join(passed))
+
+    def tell(self) -> None:
+        """Show the warnings that were held."""
+        for line, times in self._held.items():
+            self._show(f"{line}{f' ({times} times)' if times > 1 else ''}\n")
+        self._held.clear()
+
+    def _hold(self, line: str) -> bool:
+        if not line.startswith(MARK) or (line not in self._held and len(self._held) >= MOST_HELD):
+            return False
+        self._held[line] += 1
+        return True
