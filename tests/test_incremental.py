@@ -250,6 +250,9 @@ def test_chunks() -> None:
     assert [len(one) for one in split(days[:30], 2)] == [15, 15]
     assert [len(one) for one in split(days[:35], 8)] == [11, 12, 12]
     assert len(split(days[:365], 2)) == 14
+    assert [len(one) for one in split(days[:10], 2, 0.85)] == [5, 5]
+    assert [len(one) for one in split(days[:10], 2, 0.01)] == [10]
+    assert [len(one) for one in split(days[:3], 2, 60)] == [1, 2]
     for number in range(1, 1000, 7):
         for jobs in (1, 2, 3, 8):
             parts = split(days[:number], jobs)
@@ -257,6 +260,24 @@ def test_chunks() -> None:
             assert max(map(len, parts)) <= 30
             assert len(parts) == 1 or min(map(len, parts)) >= 10
             assert len(parts) % jobs == 0 or number < 20 * jobs
+
+
+def test_chunks_are_sized_by_the_time_of_a_day(copier: SmallProject) -> None:
+    """How long a day took is remembered; where it makes fewer days worth a child, ten days are not one chunk."""
+    code = COPY.replace("    for name in", "    print(os.environ['PYMYX_DAYS'])\n    for name in")
+    copier.treatment("copy", code, **DAY_WISE)
+    for number in range(1, 11):
+        write(copier, number)
+    shown: list[str] = []
+    run_treatment("copy", "data/in", "data/out", jobs=2, show=shown.append)
+    assert len(shown) == 1
+    path = copier.root / "data" / ".pymyx" / "out" / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    assert 0 < manifest["last_success"]["day_s"] < 5
+    manifest["last_success"]["day_s"] = 0.85
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    run_treatment("copy", "data/in", "data/out", jobs=2, force=True, show=shown.append)
+    assert sorted(text.count(",") for text in shown[1:]) == [4, 4]
 
 
 def test_context_days() -> None:

@@ -72,7 +72,9 @@ class Chunks:
         """
         step, plan, output, started = self.step, self.plan, self.output, time.monotonic()
         stale, at_once, processors = list(plan.stale), self.options.children, self.options.processors
-        runs = split(stale, at_once) if stale else []
+        last = output.manifest.last_success
+        runs = split(stale, at_once, last.day_s if last else 0.0) if stale else []
+        self._child_s = 0.0
         self._queue = deque(Chunk(days) for days in runs)
         self._slow: set[Chunk] = set()  # of more days than there was time for
         self._removal = Removal(output, plan, self.options.prune)
@@ -107,6 +109,7 @@ class Chunks:
                     chunk, stage, order, stack = at_work.pop(child)
                     self.cpu_s += ending.cpu_s
                     self.peak_mb = max(self.peak_mb, ending.peak_mb)
+                    self._child_s += time.monotonic() - child.started
                     with stack:
                         if ending.succeeded:
                             self._publish(chunk, stage, _first_warning(ending.output))
@@ -130,6 +133,11 @@ class Chunks:
             raise PublishError(*error.faults, *late_faults(step, plan)) from error
         finally:
             self._tell_of_removed()
+
+    @property
+    def day_s(self) -> float:
+        """Seconds that a child took for each day; 0 where none was made, or the whole folder at once."""
+        return 0.0 if self.plan.whole or not self.days else round(self._child_s / len(self.days), 3)
 
     def _names_for(self, chunk: Chunk) -> list[str] | None:
         """The input files of its days, or None for the whole folder as it is."""

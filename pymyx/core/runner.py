@@ -190,7 +190,9 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
                 chunks.make()
                 duration_ms = round((time.monotonic() - started) * 1000)
                 manifest.last_error = None
-                manifest.last_success = LastSuccess(ts=now(), duration_ms=duration_ms, versions=_versions())
+                manifest.last_success = LastSuccess(
+                    ts=now(), duration_ms=duration_ms, versions=_versions(), day_s=chunks.day_s or _last_day_s(manifest)
+                )
                 output.write_manifest()
                 if failure := set_aside_only(step, manifest):
                     raise failure
@@ -250,6 +252,10 @@ def set_aside_only(step: Step, manifest: Manifest) -> TreatmentError | None:
     note = f"{counted(len(names), 'file')} set aside in `{step.output_shown}` {verb} more"
     fault = Fault(what, f"{step.output_shown}/{names[0]}", notes=(note,))
     return TreatmentError(fault, treatment=step.treatment.name)
+
+
+def _last_day_s(manifest: Manifest) -> float:
+    return manifest.last_success.day_s if manifest.last_success else 0.0
 
 
 def _so_far(chunks: Chunks) -> str:

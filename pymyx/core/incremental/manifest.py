@@ -63,13 +63,14 @@ class MadeDay(BaseModel):
 
 
 class LastSuccess(BaseModel):
-    """The last execution that succeeded."""
+    """The last execution that succeeded; `day_s` are the seconds that a child took for each day, 0 if unknown."""
 
     model_config = ConfigDict(defer_build=True)
 
     ts: str
     duration_ms: Whole64
     versions: dict[str, str]
+    day_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
 class Manifest(BaseModel):

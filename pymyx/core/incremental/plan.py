@@ -7,6 +7,7 @@ are as they were published. Hashes are compared for equality; nothing is ever "n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -33,7 +34,8 @@ Reason = Literal[
     "forced",
     "orphan",
 ]
-FEWEST, MOST = 10, 30  # days of a chunk: fewer, and starting children costs more than their work
+FEWEST, MOST = 10, 30  # days of a chunk where nothing is known of their time
+WORTH_S = 2.0  # of work for a child: less, and starting it (0.4 s with pandas) costs too much beside
 
 
 @dataclass(frozen=True)
@@ -196,11 +198,15 @@ def _lost(made: dict[str, MadeDay], inputs: dict[str, str], own: set[str], *, wh
     ]
 
 
-def split(days: list[str], jobs: int) -> list[list[str]]:
-    """The days in runs of about equal length, their number a multiple of `jobs` where that leaves each long enough."""
+def split(days: list[str], jobs: int, day_s: float = 0.0) -> list[list[str]]:
+    """The days in runs of about equal length, their number a multiple of `jobs` where that leaves each long enough.
+
+    Long enough are ten days, or fewer where the seconds that one day last took (0: unknown) make them worth a child.
+    """
+    fewest = min(FEWEST, max(1, math.ceil(WORTH_S / day_s))) if day_s else FEWEST
     count = -(-len(days) // MOST)
     count = -(-count // jobs) * jobs
-    count = max(1, min(count, len(days) // FEWEST))
+    count = max(1, min(count, len(days) // fewest))
     bounds = [len(days) * number // count for number in range(count + 1)]
     return [days[start:end] for start, end in pairwise(bounds)]
 
