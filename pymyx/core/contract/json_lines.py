@@ -1,25 +1,15 @@
-"""Finds the line of a fault: of a value of a JSON file by its path, as messages name it."""
+"""Finds the line that a fault speaks of, from the path in a JSON file that messages name."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from pymyx.core.contract.reading import Loc, json_path
 from pymyx.core.project import Project
 
 WHERE = re.compile(r"(?P<file>[^:,]+)(:(?P<line>\d+))?(:\d+)?(, (?P<path>.*))?", re.DOTALL)
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
-
-
-@dataclass
-class _Frame:
-    """An object or array that is open: `at` is the key or number of the part that comes."""
-
-    is_object: bool
-    at: str | int
-    awaits_key: bool
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s{}\[\]:,"]+')  # commas and colons tell nothing more
 
 
 def place_of(where: str, project: Project) -> tuple[str, int]:
@@ -31,7 +21,7 @@ def place_of(where: str, project: Project) -> tuple[str, int]:
     if match["path"] and file.endswith(".json"):
         try:
             line = lines_of((project.root / file).read_text(encoding="utf-8")).get(match["path"], 0)
-        except (OSError, ValueError):
+        except (OSError, ValueError, StopIteration, RecursionError):  # it changed since, or is nested too deeply
             return file, 0
     return file, line
 
@@ -39,19 +29,16 @@ def place_of(where: str, project: Project) -> tuple[str, int]:
 def lines_of(text: str) -> dict[str, int]:
     """The line of every key and every value of a JSON text, by its path."""
     lines: dict[str, int] = {}
-    frames: list[_Frame] = []
-    for match in TOKEN.finditer(text):
-        part, frame = match[0], frames[-1] if frames else None
-        if part in ("}", "]"):
-            frames.pop()
-        elif part == "," and frame:
-            frame.awaits_key = frame.is_object
-            frame.at = frame.at + 1 if isinstance(frame.at, int) else frame.at
-        elif part != ":":
-            if frame and frame.awaits_key:
-                frame.at, frame.awaits_key = json.loads(part), False
-            loc: Loc = tuple(one.at for one in frames)
-            lines.setdefault(json_path(loc), text.count("\n", 0, match.start()) + 1)
-            if part in ("{", "["):
-                frames.append(_Frame(part == "{", "" if part == "{" else 0, part == "{"))
+    tokens = TOKEN.finditer(text)
+
+    def note(loc: Loc, part: str, start: int) -> None:
+        lines.setdefault(json_path(loc), text.count("\n", 0, start) + 1)
+        for number, token in enumerate(tokens if part in ("{", "[") else ()):
+            if token[0] in ("}", "]"):
+                return
+            key, value = (json.loads(token[0]), next(tokens)[0]) if part == "{" else (number, token[0])
+            note((*loc, key), value, token.start())
+
+    root = next(tokens)
+    note((), root[0], root.start())
     return lines

@@ -8,15 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-# JSON Schema's words for the param types: the one table that types, defaults and given params are checked by.
-PARAM_TYPES = {
-    "string": "string",
-    "integer": "integer",
-    "float": "number",
-    "boolean": "boolean",
-    "object": "object",
-    "array": "array",
-}
+# JSON Schema's words for the param types: the one table that types, defaults and given params are checked by
+PARAM_TYPES = {name: name for name in ("string", "integer", "float", "boolean", "object", "array")}
+PARAM_TYPES["float"] = "number"
 
 MOST_DAYS = 366  # that one output day may look back, or ahead: a year
 LONGEST_S = 21_600  # seconds that a child may take, where nothing is said
@@ -69,35 +63,35 @@ class Contract(BaseModel):
 class Input(Contract):
     """What a treatment reads."""
 
-    format: Annotated[Literal["csv", "parquet"], Field(description="the format of the files it reads")]
+    format: Literal["csv", "parquet"] = Field(description="the format of the files it reads")
     description: Text
 
 
 class Output(Contract):
     """What a treatment writes."""
 
-    format: Annotated[
-        Literal["parquet", "csv", "png", "svg", "html"],
-        Field(description="the format of the files it writes; a next step reads csv or parquet"),
-    ]
+    format: Literal["parquet", "csv", "png", "svg", "html"] = Field(
+        description="the format of the files it writes; a next step reads csv or parquet"
+    )
     description: Text
 
 
 def _default_of_its_type(schema: dict[str, Any]) -> None:
-    """Say in JSON Schema what `contract.wrong_type` checks: a default has its param's own type."""
+    """Say in JSON Schema what `reading.wrong_type` checks: a default has its param's own type, and so has a choice.
+
+    The choices of an object or array are what may stand in it, of any type.
+    """
     _absent_is_not_null(schema)
     schema["allOf"] = [
         {
             "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": {"properties": {"default": {"type": json_type}, **_choices_of(json_type)}},
+            "then": {
+                "properties": {"default": {"type": json_type}}
+                | ({} if name in ("object", "array") else {"choices": {"items": {"type": json_type}}})
+            },
         }
         for name, json_type in PARAM_TYPES.items()
     ]
-
-
-def _choices_of(json_type: str) -> dict[str, Any]:
-    """A choice is a value of its param's own type; what may stand in an object or array may be of any."""
-    return {} if json_type in ("object", "array") else {"choices": {"items": {"type": json_type}}}
 
 
 class Param(Contract):
@@ -105,20 +99,16 @@ class Param(Contract):
 
     model_config = ConfigDict(json_schema_extra=_default_of_its_type)
 
-    type: Annotated[
-        Literal["string", "integer", "float", "boolean", "object", "array"], Field(description="the type of its values")
-    ]
-    default: Annotated[Any, Field(description="the value when none is given; without it the param must be given")] = (
-        None
+    type: Literal["string", "integer", "float", "boolean", "object", "array"] = Field(
+        description="the type of its values"
     )
-    description: Annotated[str, Field(description="what the param does, with its unit")] = ""
-    choices: Annotated[
-        list[Any] | None,
-        Field(
-            min_length=1,
-            description="the values it accepts; for an array or object, those that may stand in it",
-        ),
-    ] = None
+    default: Any = Field(default=None, description="the value when none is given; without it the param must be given")
+    description: str = Field(default="", description="what the param does, with its unit")
+    choices: list[Any] | None = Field(
+        default=None,
+        min_length=1,
+        description="the values it accepts; for an array or object, those that may stand in it",
+    )
 
     @property
     def required(self) -> bool:
@@ -129,39 +119,37 @@ class Param(Contract):
 class Days(Contract):
     """How many days before and after its own one output day looks at."""
 
-    before: Annotated[int, Field(ge=0, le=MOST_DAYS, description="a number of days")]
-    after: Annotated[int, Field(ge=0, le=MOST_DAYS, description="a number of days")]
+    before: int = Field(ge=0, le=MOST_DAYS, description="a number of days")
+    after: int = Field(ge=0, le=MOST_DAYS, description="a number of days")
 
 
 class Limits(Contract):
     """What one child may use."""
 
-    timeout_s: Annotated[
-        float | None,
-        Field(
-            gt=0,
-            description="seconds of wall time that one child may take for all days it is given; "
-            f"{LONGEST_S} ({LONGEST_S // 3600} h) when not said",
-        ),
-    ] = None
-    memory_mb: Annotated[
-        int | None, Field(ge=LEAST_MB, description=f"megabytes of data; pyarrow hangs below {LEAST_MB}")
-    ] = None
+    timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="seconds of wall time that one child may take for all days it is given; "
+        f"{LONGEST_S} ({LONGEST_S // 3600} h) when not said",
+    )
+    memory_mb: int | None = Field(
+        default=None, ge=LEAST_MB, description=f"megabytes of data; pyarrow hangs below {LEAST_MB}"
+    )
 
 
 class Allow(Contract):
     """What a treatment may touch beyond its folders; nothing by default."""
 
-    network: Annotated[bool, Field(description="open network connections")] = False
-    read: Annotated[
-        list[Granted],
-        Field(description="read these paths; those under the root are signed with the code: a change makes all stale"),
-    ] = []
-    env: Annotated[list[str], Field(description="see these environment variables")] = []
-    shared_memory: Annotated[
-        bool,
-        Field(description="share memory and queues with others: /dev/shm, as multiprocessing does, System V, POSIX"),
-    ] = False
+    network: bool = Field(default=False, description="open network connections")
+    read: list[Granted] = Field(
+        default=[],
+        description="read these paths; those under the root are signed with the code: a change makes all stale",
+    )
+    env: list[str] = Field(default=[], description="see these environment variables")
+    shared_memory: bool = Field(
+        default=False,
+        description="share memory and queues with others: /dev/shm, as multiprocessing does, System V, POSIX",
+    )
 
 
 class Treatment(Contract):
@@ -172,12 +160,10 @@ class Treatment(Contract):
     description: Text
     input: Input
     output: Output
-    params: Annotated[dict[str, Param], Field(description="its params by name; {} when it has none")]
-    days: Annotated[Days | None, Field(description="how far one output day looks; without it, at the whole folder")] = (
-        None
-    )
-    limits: Annotated[Limits, Field(description="what one child may use")] = Limits()
-    allow: Annotated[Allow, Field(description="what it may touch beyond its folders")] = Allow()
+    params: dict[str, Param] = Field(description="its params by name; {} when it has none")
+    days: Days | None = Field(default=None, description="how far one output day looks; without it, at the whole folder")
+    limits: Limits = Field(default=Limits(), description="what one child may use")
+    allow: Allow = Field(default=Allow(), description="what it may touch beyond its folders")
     schema_url: SchemaUrl = None
 
 
@@ -187,7 +173,7 @@ class FlowStep(Contract):
     treatment: Name
     input: Folder
     output: Folder
-    params: Annotated[dict[str, Any], Field(description="given params; they replace the treatment's defaults")] = {}
+    params: dict[str, Any] = Field(default={}, description="given params; they replace the treatment's defaults")
 
 
 class Flow(Contract):
@@ -196,37 +182,37 @@ class Flow(Contract):
     name: Name
     version: Version
     description: Text
-    steps: Annotated[list[FlowStep], Field(min_length=1, description="the steps, in the order they run")]
+    steps: list[FlowStep] = Field(min_length=1, description="the steps, in the order they run")
     schema_url: SchemaUrl = None
 
 
 class Event(Contract):
     """One line of pymyx.log, written before and after each execution of a treatment."""
 
-    ts: Annotated[str, Field(description="when, ISO 8601 UTC such as 2026-01-20T09:07:58.142Z")]
+    ts: str = Field(description="when, ISO 8601 UTC such as 2026-01-20T09:07:58.142Z")
     treatment: Name
-    status: Annotated[Literal["start", "success", "error"], Field(description="what happened")]
-    input_dir: Annotated[str, Field(description="the folder read, relative to the root where it lies under it")]
-    output_dir: Annotated[str, Field(description="the folder written, relative to the root where it lies under it")]
-    duration_ms: Annotated[int, Field(ge=0, description="how long the execution took, in milliseconds; 0 at start")]
-    error: Annotated[str | None, Field(description="what went wrong, or null")]
+    status: Literal["start", "success", "error"] = Field(description="what happened")
+    input_dir: str = Field(description="the folder read, relative to the root where it lies under it")
+    output_dir: str = Field(description="the folder written, relative to the root where it lies under it")
+    duration_ms: int = Field(ge=0, description="how long the execution took, in milliseconds; 0 at start")
+    error: str | None = Field(description="what went wrong, or null")
 
 
 class Raised(Contract):
     """An exception: what it is and where in the treatment's own files it was raised, as far as that is known."""
 
-    type: Annotated[str, Field(description="its type, with the module when that is not builtins")]
-    message: Annotated[str, Field(description="its text, cut when very long")]
-    file: Annotated[str | None, Field(description="the file it was raised in")]
-    line: Annotated[int | None, Field(description="the line in that file, from 1")]
-    function: Annotated[str | None, Field(description="the function it was raised in")]
-    notes: Annotated[list[str], Field(description="its notes (PEP 678)")]
+    type: str = Field(description="its type, with the module when that is not builtins")
+    message: str = Field(description="its text, cut when very long")
+    file: str | None = Field(description="the file it was raised in")
+    line: int | None = Field(description="the line in that file, from 1")
+    function: str | None = Field(description="the function it was raised in")
+    notes: list[str] = Field(description="its notes (PEP 678)")
 
 
 class Link(Raised):
     """An exception that led to another: its `__cause__` (raise … from) or its `__context__`."""
 
-    relation: Annotated[Literal["cause", "context"], Field(description="how the one before it came from this one")]
+    relation: Literal["cause", "context"] = Field(description="how the one before it came from this one")
 
 
 class Success(Contract):
@@ -239,11 +225,9 @@ class Failure(Raised):
     """What the child says when the treatment's code could not be loaded, or `run` raised."""
 
     status: Literal["error"]
-    phase: Annotated[
-        Literal["confine", "load", "run"], Field(description="whether run.py was being confined, loaded or run")
-    ]
-    traceback: Annotated[str, Field(description="Python's traceback, from run.py on")]
-    chain: Annotated[list[Link], Field(description="the exceptions that led to it, nearest first")]
+    phase: Literal["confine", "load", "run"] = Field(description="whether run.py was being confined, loaded or run")
+    traceback: str = Field(description="Python's traceback, from run.py on")
+    chain: list[Link] = Field(description="the exceptions that led to it, nearest first")
 
 
 class Outcome(RootModel[Annotated[Success | Failure, Field(discriminator="status")]]):

@@ -34,7 +34,11 @@ def read_contract(path: Path, shown: str, model: type[Model]) -> tuple[Model | N
     try:
         return model.model_validate(document.value), []
     except ValidationError as error:
-        return None, _faults(error, document.value, shown, json_schema(model))
+        schema, problems = (
+            json_schema(model),
+            error.errors(include_url=False, include_context=False, include_input=False),
+        )
+        return None, [_fault(one["type"], one["loc"], document.value, shown, schema) for one in problems]
 
 
 def read_json(path: Path, shown: str) -> Document:
@@ -53,15 +57,15 @@ def parse_json(text: str, shown: str) -> Document:
     """Parse a text as strict JSON; `shown` is how messages name where it stands."""
     doubled: list[tuple[dict[str, Any], str]] = []
 
-    def without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(pairs)
-        if len(made) < len(pairs):
-            keys = [key for key, _ in pairs]
+    def note_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made, keys = dict(pairs), [key for key, _ in pairs]
+        if len(made) < len(keys):
             doubled.extend((made, key) for key in made if keys.count(key) > 1)
         return made
 
     try:
-        value = json.loads(text, object_pairs_hook=without_doubles)
+        value = json.loads(text, object_pairs_hook=note_doubles)
+        parts = list(parts_of(value))
     except json.JSONDecodeError as error:
         where = f"{shown}:{error.lineno}:{error.colno}"
         evidence = (text.split("\n")[error.lineno - 1].strip()[:100],) if text.strip() else ("it is empty",)
@@ -70,7 +74,6 @@ def parse_json(text: str, shown: str) -> Document:
         return Document(None, [Fault(f"not JSON: {error}", shown)])
     except RecursionError:
         return Document(None, [Fault("not JSON that can be read: nested too deeply", shown)])
-    parts = list(_walk(value))
     places = {id(part): loc for loc, part in parts}
     faults = [
         Fault(f"the key `{key}` stands twice", place(shown, places.get(id(part), ())), hint="keep one of them")
@@ -84,11 +87,12 @@ def parse_json(text: str, shown: str) -> Document:
     return Document(value, faults)
 
 
-def _walk(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
+def parts_of(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
+    """A JSON value and all that stands inside it, each with its place."""
     yield loc, value
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in items:
-        yield from _walk(part, (*loc, key))
+        yield from parts_of(part, (*loc, key))
 
 
 def json_path(loc: Loc) -> str:
@@ -110,7 +114,7 @@ def place(shown: str, loc: Loc) -> str:
 
 
 def type_name(value: object) -> str:
-    """The word of treatment.json for the type of a JSON value; Python's own for what JSON has not."""
+    """The word of treatment.json for the type of a JSON value; Python's own for a type that JSON does not have."""
     names = {str: "string", bool: "boolean", int: "integer", float: "float", dict: "object", list: "array"}
     return "null" if value is None else names.get(type(value), f"Python's {type(value).__name__}")
 
@@ -127,8 +131,8 @@ def found(value: object) -> str:
 def wrong_type(value: object, declared: str) -> bool:
     """Whether `value` is not of the `declared` param type.
 
-    A boolean is no integer; an integer is accepted for a float; a float must be finite, and an
-    integer given for one must fit it. What stands inside an object or array is not looked at.
+    A boolean is not an integer; an integer is accepted for a float; a float must be finite, and an integer given for
+    one must fit it. The parts of an object or array may be of any type.
     """
     if declared == "float" and type(value) is int:
         return abs(value) > sys.float_info.max
@@ -136,8 +140,8 @@ def wrong_type(value: object, declared: str) -> bool:
 
 
 def odd_parts(value: Any) -> Iterator[tuple[Loc, Any]]:
-    """The parts of a value that JSON has not: NaN, keys that are no text, types of Python's own."""
-    for loc, part in _walk(value):
+    """The parts of a value that JSON cannot hold: NaN, keys that are not texts, types of Python's own."""
+    for loc, part in parts_of(value):
         if isinstance(part, dict):
             odd = any(type(key) is not str for key in part)
         elif type(part) is float:
@@ -146,18 +150,6 @@ def odd_parts(value: Any) -> Iterator[tuple[Loc, Any]]:
             odd = type(part) not in (str, int, bool, list, type(None))
         if odd:
             yield loc, part
-
-
-def plain_parts(value: Any) -> Iterator[tuple[Loc, Any]]:
-    """The parts of a value that are no object and no array."""
-    return ((loc, part) for loc, part in _walk(value) if not isinstance(part, (dict, list)))
-
-
-def _faults(error: ValidationError, value: Any, shown: str, schema: dict[str, Any]) -> list[Fault]:
-    return [
-        _fault(problem["type"], problem["loc"], value, shown, schema)
-        for problem in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
 
 
 def _fault(kind: str, loc: Loc, value: Any, shown: str, schema: dict[str, Any]) -> Fault:
@@ -169,26 +161,18 @@ def _fault(kind: str, loc: Loc, value: Any, shown: str, schema: dict[str, Any]) 
         keys = _schema_at(schema, parent)["properties"]
         hint = did_you_mean(key, keys) or f"remove `{key}`"
         return Fault(f"unknown key `{key}`", place(shown, parent), (f"accepted: {listed(keys)}",), hint=hint)
-    at = next(part for part_loc, part in _walk(value) if part_loc == loc)
-    node = _schema_at(schema, loc)
-    accepted = _accepted(node)
-    return Fault(
-        f"`{json_path(loc) or shown}` is {found(at)}",
-        place(shown, loc),
-        (f"accepted: {accepted}",),
-        hint=did_you_mean(at, node.get("enum", ())) if isinstance(at, str) else "",
-    )
+    at, node = next(part for part_loc, part in parts_of(value) if part_loc == loc), _schema_at(schema, loc)
+    hint = did_you_mean(at, node.get("enum", ())) if isinstance(at, str) else ""
+    what = f"`{json_path(loc) or shown}` is {found(at)}"
+    return Fault(what, place(shown, loc), (f"accepted: {_accepted(node)}",), hint=hint)
 
 
 def _schema_at(schema: dict[str, Any], loc: Loc) -> dict[str, Any]:
     """The part of a JSON Schema that speaks of the value at `loc`."""
     node = schema
     for key in loc:
-        node = (
-            node["items"]
-            if isinstance(key, int)
-            else node.get("properties", {}).get(key) or node["additionalProperties"]
-        )
+        inside = node["items"] if isinstance(key, int) else node.get("properties", {}).get(key)
+        node = inside or node["additionalProperties"]
         if "$ref" in node:
             node = {**schema["$defs"][node["$ref"].rpartition("/")[2]], **node}
     return node
@@ -202,13 +186,7 @@ def _accepted(node: dict[str, Any]) -> str:
         return ", ".join(node["enum"])
     if "properties" in node:
         return f"object with {listed(node['properties'])}"
-    bounds = {
-        "minimum": "of at least {}",
-        "exclusiveMinimum": "of more than {}",
-        "minItems": "not empty",
-        "minLength": "not empty",
-    }
+    bounds = {"minimum": "of at least {}", "exclusiveMinimum": "of more than {}", "maximum": "and at most {}"}
+    bounds |= {"minItems": "not empty", "minLength": "not empty"}
     limits = [words.format(node[key]) for key, words in bounds.items() if key in node]
-    if "maximum" in node:
-        limits.append(f"and at most {node['maximum']}")
     return f"{' '.join([node['type'], *limits])}: {node['description']}"

@@ -19,9 +19,7 @@ def check_source(path: Path, shown: str) -> list[Fault]:
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(path.read_bytes(), filename=shown)
-            compile(
-                tree, shown, "exec", dont_inherit=True
-            )  # finds what the parser does not: `return` outside a function
+            compile(tree, shown, "exec", dont_inherit=True)  # the parser lets `return` outside a function pass
     except FileNotFoundError:
         return [Fault(f"`{shown}` is missing", hint=f"write it with one function: {SIGNATURE}")]
     except SyntaxError as error:
@@ -32,13 +30,22 @@ def check_source(path: Path, shown: str) -> list[Fault]:
         return [Fault(f"`{shown}` cannot be read: {error}")]
     public = [one for one in _functions(tree.body) if not one.name.startswith("_")]
     runs = [one for one in public if one.name == "run"]
-    faults = [_second(one, shown) for one in public if one.name != "run"]
     if not runs:
         hint = did_you_mean("run", [one.name for one in public]) or "add it"
         return [Fault("run.py has no function `run`", shown, (f"accepted: {SIGNATURE}",), hint=hint)]
-    faults += [
-        Fault("run.py defines `run` twice", f"{shown}:{one.lineno}", hint="keep one of them") for one in runs[1:]
+    only = ("accepted: run, and functions whose name starts with `_`",)
+    faults = [
+        Fault(
+            f"run.py has a second public function `{one.name}`",
+            f"{shown}:{one.lineno}",
+            only,
+            hint=f"rename it to `_{one.name}`, or move it to a file beside run.py",
+        )
+        for one in public
+        if one.name != "run"
     ]
+    twice = "run.py defines `run` twice"
+    faults += [Fault(twice, f"{shown}:{one.lineno}", hint="keep one of them") for one in runs[1:]]
     if _header(runs[0]) != SIGNATURE:
         where = f"{shown}:{runs[0].lineno}"
         faults.append(Fault(f"`run` is defined as `{_header(runs[0])}`", where, (f"accepted: {SIGNATURE}",)))
@@ -47,32 +54,21 @@ def check_source(path: Path, shown: str) -> list[Fault]:
 
 def is_stub(path: Path) -> bool:
     """Whether the `run` of a run.py that has been checked does nothing yet."""
-    functions = _functions(ast.parse(path.read_bytes()).body)
-    body = next(one.body for one in functions if one.name == "run")
-    return all(
-        isinstance(one, ast.Pass) or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)) for one in body
-    )
-
-
-def _second(function: Function, shown: str) -> Fault:
-    return Fault(
-        f"run.py has a second public function `{function.name}`",
-        f"{shown}:{function.lineno}",
-        ("accepted: run, and functions whose name starts with `_`",),
-        hint=f"rename it to `_{function.name}`, or move it to a file beside run.py",
-    )
+    body = next(one.body for one in _functions(ast.parse(path.read_bytes()).body) if one.name == "run")
+    plain = (one.value if isinstance(one, ast.Expr) else one for one in body)
+    return all(isinstance(one, ast.Pass | ast.Constant) for one in plain)
 
 
 def _functions(body: list[ast.stmt]) -> list[Function]:
     """The functions that a module defines at its top level, also under `if`, `try` or `with`."""
-    found_: list[Function] = []
+    functions: list[Function] = []
     for statement in body:
         if isinstance(statement, Function):
-            found_.append(statement)
+            functions.append(statement)
         elif not isinstance(statement, ast.ClassDef):
             for inner in ("body", "orelse", "finalbody", "handlers", "cases"):
-                found_ += _functions(getattr(statement, inner, []))
-    return found_
+                functions += _functions(getattr(statement, inner, []))
+    return functions
 
 
 def _header(function: Function) -> str:

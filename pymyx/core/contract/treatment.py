@@ -10,12 +10,12 @@ from typing import Any
 
 from pymyx.core.contract.grants import grant_faults
 from pymyx.core.contract.models import Param, Treatment
-from pymyx.core.contract.reading import found, json_path, odd_parts, place, plain_parts, read_contract, wrong_type
+from pymyx.core.contract.reading import found, json_path, odd_parts, parts_of, place, read_contract, wrong_type
 from pymyx.core.contract.run_py import check_source
 from pymyx.core.errors import ContractError, Fault, did_you_mean, listed
 from pymyx.core.project import Project
 
-JSON_ONLY = "accepted: what JSON has: text keys, finite numbers, no type of Python's own"
+JSON_ONLY = "what JSON has: text keys, finite numbers, no type of Python's own"
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,35 @@ def check_treatment(project: Project, name: str, where: str = "") -> tuple[Treat
 
 
 def merge_params(treatment: Treatment, given: dict[str, Any], where: str) -> dict[str, Any]:
-    """The params of one run: the given ones over the defaults, deep values replaced whole.
+    """The params of one run: the given ones in place of the defaults, an object or array as a whole.
 
     An integer given for a float becomes a float. `where` is how messages name the place they were given at.
 
     Raises:
         ContractError: a param is unknown, missing or of another type; holds every fault.
     """
-    faults = _param_faults(treatment, given, where)
+    declared, named = treatment.params, f"of treatment `{treatment.name}`"
+    accepted = (f"accepted: {listed(declared)}",)
+    faults = [
+        Fault(
+            f"treatment `{treatment.name}` has no parameter `{key}`", where, accepted, hint=did_you_mean(key, declared)
+        )
+        for key in given
+        if key not in declared
+    ]
+    for name, value in given.items():
+        if name in declared:
+            faults += _value_faults(f"param `{{}}` {named}", name, declared[name], value, where)
+    for name, param in declared.items():
+        if param.required and name not in given:
+            what = f"param `{name}` {named} is missing: it has no default"
+            faults.append(Fault(what, where, _accepted(param), hint=f"give `{name}`"))
     if faults:
         raise ContractError(*faults)
-    return _merged(treatment, given)
+    values = {name: given.get(name, param.default) for name, param in declared.items()}
+    return {
+        name: float(value) if declared[name].type == "float" else copy.deepcopy(value) for name, value in values.items()
+    }
 
 
 def name_faults(name: str, expected: str, of: str, shown: str) -> list[Fault]:
@@ -104,62 +122,29 @@ def _default_faults(treatment: Treatment, shown: str) -> list[Fault]:
             where = place(shown, ("params", name, "default"))
             faults += _value_faults("the default of param `{}`", name, param, param.default, where)
         if param.type not in ("object", "array"):
-            faults += [
-                _type_fault(
-                    f"choice {number + 1} of param `{name}`",
-                    param,
-                    value,
-                    place(shown, ("params", name, "choices", number)),
-                )
-                for number, value in enumerate(param.choices or ())
-                if wrong_type(value, param.type)
-            ]
+            for number, value in enumerate(param.choices or ()):
+                if wrong_type(value, param.type):
+                    where = place(shown, ("params", name, "choices", number))
+                    faults.append(_type_fault(f"choice {number + 1} of param `{name}`", param, value, where))
     return faults
-
-
-def _param_faults(treatment: Treatment, given: dict[str, Any], where: str) -> list[Fault]:
-    declared = treatment.params
-    faults = [
-        Fault(
-            f"treatment `{treatment.name}` has no parameter `{name}`",
-            where,
-            (f"accepted: {listed(declared)}",),
-            hint=did_you_mean(name, declared),
-        )
-        for name in given
-        if name not in declared
-    ]
-    subject = f"param `{{}}` of treatment `{treatment.name}`"
-    for name, value in given.items():
-        if name in declared:
-            faults += _value_faults(subject, name, declared[name], value, where)
-    return faults + [
-        Fault(
-            f"param `{name}` of treatment `{treatment.name}` is missing: it has no default",
-            where,
-            (f"accepted: {param.type}{param.description and ': ' + param.description}",),
-            hint=f"give `{name}`",
-        )
-        for name, param in declared.items()
-        if param.required and name not in given
-    ]
 
 
 def _value_faults(subject: str, name: str, param: Param, value: Any, where: str) -> list[Fault]:
     """What is wrong with a value of a param, or with the parts of it; `{}` in `subject` stands for the part's path."""
     if wrong_type(value, param.type):
         return [_type_fault(subject.format(name), param, value, where)]
-    odd = [(loc, part, (JSON_ONLY,), "") for loc, part in odd_parts(value)]
+    odd = [(loc, part, JSON_ONLY, "") for loc, part in odd_parts(value)]
     if not odd and param.choices:
-        accepted = (f"accepted: {', '.join(map(_plainly, param.choices))}",)
+        texts = [one for one in param.choices if isinstance(one, str)]
+        accepted = ", ".join(one if isinstance(one, str) else json.dumps(one) for one in param.choices)
         odd = [
-            (loc, part, accepted, _near(part, param.choices))
-            for loc, part in plain_parts(value)
-            if not any(_equal(part, choice) for choice in param.choices)
+            (loc, part, accepted, did_you_mean(part, texts) if isinstance(part, str) else "")
+            for loc, part in parts_of(value)
+            if not isinstance(part, dict | list) and not any(_equal(part, choice) for choice in param.choices)
         ]
     return [
-        Fault(f"{subject.format(json_path((name, *loc)))} is {found(part)}", where, accepted, hint=hint)
-        for loc, part, accepted, hint in odd
+        Fault(f"{subject.format(json_path((name, *loc)))} is {found(part)}", where, (f"accepted: {said}",), hint=hint)
+        for loc, part, said, hint in odd
     ]
 
 
@@ -168,28 +153,12 @@ def _equal(value: object, choice: object) -> bool:
     return value == choice and isinstance(value, bool) == isinstance(choice, bool)
 
 
-def _plainly(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _near(value: object, choices: list[Any]) -> str:
-    return did_you_mean(value, [one for one in choices if isinstance(one, str)]) if isinstance(value, str) else ""
-
-
 def _type_fault(subject: str, param: Param, value: object, where: str) -> Fault:
-    accepted = f"accepted: {param.type}{param.description and ': ' + param.description}"
-    return Fault(f"{subject} is {found(value)}", where, (accepted,), hint=_type_hint(value, param.type))
+    hint = "write it in quotes" if param.type == "string" else ""
+    if isinstance(value, str) and param.type in ("integer", "float", "boolean"):
+        hint = "write it without quotes"
+    return Fault(f"{subject} is {found(value)}", where, _accepted(param), hint=hint)
 
 
-def _type_hint(value: object, declared: str) -> str:
-    if isinstance(value, str) and declared in ("integer", "float", "boolean"):
-        return "write it without quotes"
-    return "write it in quotes" if declared == "string" else ""
-
-
-def _merged(treatment: Treatment, given: dict[str, Any]) -> dict[str, Any]:
-    merged = {name: given.get(name, param.default) for name, param in treatment.params.items()}
-    return {
-        name: float(value) if treatment.params[name].type == "float" else copy.deepcopy(value)
-        for name, value in merged.items()
-    }
+def _accepted(param: Param) -> tuple[str]:
+    return (f"accepted: {param.type}{param.description and ': ' + param.description}",)
