@@ -12,7 +12,7 @@ import jsonlines
 import pytest
 
 from pymyx.core.errors import PymyxError
-from pymyx.core.logger import log_event, read_events
+from pymyx.core.logger import last_events, log_event, read_events
 
 
 def log(path: Path, error: str | None = None) -> None:
@@ -91,3 +91,17 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "pymyx.log"
     log_event(path, treatment="clean", status="start", input_dir="data/caf\udce9", output_dir="data/out")
     assert [event["input_dir"] for event in read_events(path)] == ["data/caf\\udce9"]
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"ts":"2026-0\n', b"\xff\n\n[1]\n"])
+def test_last_events(tmp_path: Path, torn: bytes) -> None:
+    """The last events that are whole come oldest first, however many lines between them are torn, and whatever they hold."""
+    path = tmp_path / "pymyx.log"
+    errors = [f"{number} \u2028 \x85 é" for number in range(7)]
+    for error in errors:
+        log(path, error)
+        with path.open("ab") as file:
+            file.write(torn)
+    for number in (0, 1, 3, 7, 100):
+        assert [event["error"] for event in last_events(path, number)] == errors[max(0, 7 - number) :]
+    assert last_events(tmp_path / "none.log", 5) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -62,27 +63,14 @@ def read_events(log: Path) -> Iterator[dict[str, Any]]:
 
 
 def last_events(log: Path, number: int) -> list[dict[str, Any]]:
-    """The last events of a log, oldest first; of a log of years only the end is read."""
-    size = 512 * (number + 1)
-    while True:
-        events, whole = _events_at_end(log, size)
-        if whole or len(events) >= number:
-            return events[-number:] if number else []
-        size *= 4
-
-
-def _events_at_end(log: Path, size: int) -> tuple[list[dict[str, Any]], bool]:
-    """The events in the last `size` bytes of a log, and whether that is all of it."""
+    """The last events of a log, oldest first; of a log of years only the last lines are parsed, where all are whole."""
     try:
-        with log.open("rb") as file:
-            start = max(0, file.seek(0, os.SEEK_END) - size)
-            file.seek(start)
-            data = file.read()
+        with log.open(encoding="utf-8", errors="replace") as file:
+            lines = deque(file, maxlen=number)
     except FileNotFoundError:
-        return [], True
-    if start:
-        data = data.partition(b"\n")[2]
-    return list(_parsed(data.decode("utf-8", "replace").splitlines())), not start
+        return []
+    events = list(_parsed(lines))
+    return events if len(events) == len(lines) else list(deque(read_events(log), maxlen=number))
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
