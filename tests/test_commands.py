@@ -365,7 +365,7 @@ def test_help_is_the_text_that_is_kept(pymyx: Pymyx, tmp_path: Path, command: st
         (["flow", "valvometry_daily", "--frce"], "unrecognized arguments: --frce\nhint: did you mean `--force`?"),
         (["flow"], "the following arguments are required: FLOW\nhint: pymyx flow --help"),
         (["run", "prase", "--input", "data/00_raw", "--output", "x"], "no treatment `prase`\n  accepted: aggregate, clean, parse, resample, transform\nhint: did you mean `parse`?"),
-        (["log", "-n", "-1"], "argument -n: `-1` is no number of events\nhint: pymyx log --help"),
+        (["log", "-n", "-1"], "argument -n: `-1` is not a number of events\nhint: pymyx log --help"),
     ],
 )  # fmt: skip
 def test_wrong_words(pymyx: Pymyx, station: Path, arguments: list[str], text: str) -> None:

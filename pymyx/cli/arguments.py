@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 EXITS = "exit codes: 0 done, 1 failed, 2 wrong use, 75 busy, 129/130/143 ended by signal"
 HELP = f"""usage: pymyx COMMAND [options]
@@ -106,16 +106,18 @@ def parser_of(command: str, prog: str, *, flags: bool) -> argparse.ArgumentParse
 
 
 def _add_own(group: argparse._ArgumentGroup, command: str, *, flags: bool) -> None:
-    add = group.add_argument
+    add, name = group.add_argument, "treatment" if command == "run" else command
+    named = [f"--{name}"] if flags else [name]
+    required: dict[str, Any] = {"required": True, "metavar": "NAME"} if flags else {"metavar": name.upper()}
     if command == "run":
-        _add_named(group, "treatment", "its folder's name in treatments/", flags=flags)
+        add(*named, help="its folder's name in treatments/", **required)
         add("--input", required=True, metavar="DIR", help="the folder it reads")
         add("--output", required=True, metavar="DIR", help="the folder its files are published to")
         add("--data", metavar="DIR", help="name both folders from here, as a flow does")
         add("--params", default="{}", metavar="JSON", help="params over its defaults: one JSON object")
         _add_run_options(group)
     elif command == "flow":
-        _add_named(group, "flow", "its file's name in flows/, without .json", flags=flags)
+        add(*named, help="its file's name in flows/, without .json", **required)
         add("--data", metavar="DIR", help="the data root (default: data/ of the project)")
         _add_run_options(group)
         add("--keep-going", action="store_true", help="go on with the next steps when some days failed")
@@ -138,15 +140,8 @@ def _add_own(group: argparse._ArgumentGroup, command: str, *, flags: bool) -> No
 
 def _count(text: str) -> int:
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"`{text}` is no number of events")
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number of events")
     return int(text)
-
-
-def _add_named(group: argparse._ArgumentGroup, name: str, text: str, *, flags: bool) -> None:
-    if flags:
-        group.add_argument(f"--{name}", required=True, metavar="NAME", help=text)
-    else:
-        group.add_argument(name, metavar=name.upper(), help=text)
 
 
 def _add_run_options(group: argparse._ArgumentGroup) -> None:

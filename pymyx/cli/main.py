@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pymyx.cli.streams import ENDS, finish, hurry, one_line, prepare, say, show
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import Namespace
 
     from pymyx.core.errors import PymyxError
     from pymyx.core.project import Project
@@ -37,9 +37,11 @@ def main(module: str = "") -> NoReturn:
     except SystemExit as done:  # argparse, after --help
         code = int(done.code or 0)
     except Exception as error:
-        from pymyx.core.errors import PymyxError
+        from pymyx.core.errors import Fault, PymyxError
 
-        told = _as_told(error) if isinstance(error, OSError) else error
+        told: Exception = error
+        if isinstance(error, OSError):  # the system refused something: neither our mistake nor the user's
+            told = PymyxError(Fault(f"{error.strerror or error}", str(error.filename or "")))
         if not isinstance(told, PymyxError):
             raise
         _take_signals(lambda signum, frame: os._exit(128 + signum))  # there is nothing left to clean up
@@ -64,34 +66,31 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _run(module: str, arguments: list[str]) -> int:
-    if module:
-        command = {"runner": "run", "flow": "flow", "validator": "check"}[module]
-        return _call(command, f"python -m pymyx.core.{module}", arguments, flags=True)
-    first = arguments[0] if arguments else "--help"
-    if first in ("--help", "-h"):
-        from pymyx.cli.arguments import HELP
+    from pymyx.cli.arguments import HELP, parser_of
 
+    if module:
+        command, prog = (
+            {"runner": "run", "flow": "flow", "validator": "check"}[module],
+            f"python -m pymyx.core.{module}",
+        )
+    else:
+        command, *arguments = arguments or ["--help"]
+        prog = f"pymyx {command}"
+    if command in _COMMANDS:
+        return _COMMANDS[command](parser_of(command, prog, flags=bool(module)).parse_args(arguments))
+    if command in ("--help", "-h"):
         say(HELP)
-        return 0
-    if first == "--version":
+    elif command == "--version":
         from importlib.metadata import version
 
         say(f"pymyx {version('pymyx')}")
-        return 0
-    if first not in _COMMANDS:
+    else:
         from pymyx.core.errors import Fault, UsageError, did_you_mean, listed
 
         words = [*_COMMANDS, "--help", "--version"]
-        what = f"no {'option' if first.startswith('-') else 'command'} `{first}`"
-        raise UsageError(Fault(what, evidence=(f"accepted: {listed(words)}",), hint=did_you_mean(first, words)))
-    return _call(first, f"pymyx {first}", arguments[1:], flags=False)
-
-
-def _call(command: str, prog: str, arguments: list[str], *, flags: bool) -> int:
-    from pymyx.cli.arguments import parser_of
-
-    parser: ArgumentParser = parser_of(command, prog, flags=flags)
-    return _COMMANDS[command](parser.parse_args(arguments))
+        what = f"no {'option' if command.startswith('-') else 'command'} `{command}`"
+        raise UsageError(Fault(what, evidence=(f"accepted: {listed(words)}",), hint=did_you_mean(command, words)))
+    return 0
 
 
 def _treatment(options: Namespace) -> int:
@@ -132,20 +131,22 @@ def _flow(options: Namespace) -> int:
     with orphans_adopted(), Progress(show, quiet=options.quiet) as progress:
         how |= {"keep_going": options.keep_going, "on_start": progress.on_start, **progress.options}
         results = run_flow(options.flow, data=options.data, on_step=on_step, **how)
-    if options.quiet:
-        return 0
-    say(f"flow {options.flow} done: {len(results)} steps, {sum(one.duration_ms for one in results) / 1000:.2f} s")
+    if not options.quiet:
+        took_s = sum(one.duration_ms for one in results) / 1000
+        say(f"flow {options.flow} done: {len(results)} steps, {took_s:.2f} s")
     return 0
 
 
 def _check(options: Namespace) -> int:
-    from pymyx.cli.texts import annotation, counted
+    from dataclasses import asdict
+
+    from pymyx.cli.texts import annotation
+    from pymyx.core.errors import counted
     from pymyx.core.validator import check
 
     checked, faults = check(options.path, root=options.root)
     if options.json:
-        keys = ("what", "where", "evidence", "notes", "hint")
-        _say_json({"checked": checked, "faults": [{key: getattr(fault, key) for key in keys} for fault in faults]})
+        _say_json({"checked": checked, "faults": [asdict(fault) for fault in faults]})
         return 2 if faults else 0
     for fault in faults:
         if options.format == "github":
@@ -218,8 +219,7 @@ def _log(options: Namespace) -> int:
     events = last_events(_project(options).log, options.n)
     if options.json:
         _say_json(events)
-        return 0
-    for event in events:
+    for event in () if options.json else events:
         say(one_line(event_text(event)))
     return 0
 
@@ -261,13 +261,6 @@ def _params(text: str) -> dict[str, Any]:
         accepted = ("""accepted: one JSON object, such as '{"delimiter": ","}'""",)
         raise UsageError(Fault(f"--params is {found(document.value)}", evidence=accepted))
     return document.value
-
-
-def _as_told(error: OSError) -> PymyxError:
-    """The error of a system that refuses something, which is neither ours nor the user's mistake."""
-    from pymyx.core.errors import Fault, PymyxError
-
-    return PymyxError(Fault(f"{error.strerror or error}", str(error.filename or "")))
 
 
 def _say_json(document: Any) -> None:

@@ -1,4 +1,4 @@
-"""Shows what is said of a run: under its step's name, with one live line on a terminal, or warnings alone."""
+"""Shows what a run says: each text under the name of its step, one live line on a terminal; or warnings alone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ WARNING = "warning: "
 
 
 class Progress:
-    """The progress of a run on stderr, to be used in a `with`; `options` are what the core is to call.
+    """The progress of a run on stderr, used in a `with`; the core calls its `options`.
 
-    When it is to be `quiet`, only warnings are shown, and of a treatment that failed what it had printed.
+    With `quiet` it shows warnings only, and what a treatment printed that failed.
     """
 
     def __init__(self, write: Callable[[str], None], *, quiet: bool) -> None:
@@ -28,7 +28,7 @@ class Progress:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of a run that it is told by."""
+        """The options by which a run tells it what happens."""
         return {"show": self._show, **({"progress": self._progress, "tick_s": TICK_S} if self._live else {})}
 
     def on_start(self, number: int, steps: int, treatment: str) -> None:
@@ -60,7 +60,7 @@ class Progress:
             self._step = ""
 
     def clear(self) -> None:
-        """Take the live line away."""
+        """Remove the live line."""
         if self._drawn:
             draw("\r\x1b[K")
             self._drawn = False

@@ -1,7 +1,7 @@
-"""Writes to stdout and stderr, whatever these are: closed, full, slow, or read by nobody.
+"""Writes to stdout and stderr, also when these are closed, full or slow, or when nobody reads them.
 
-What cannot be written is lost and remembered; the work goes on. Nobody waits for a reader once a signal asks to end.
-Control characters (escape sequences, above all) are made visible: a treatment's words do not steer a terminal.
+Text that cannot be written is lost, and `finish` says so; the work goes on. After a signal that asks to end, a write
+waits for a reader a second at most. Control characters are shown escaped: a treatment's text cannot steer a terminal.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import time
 
 STDOUT, STDERR = 1, 2
 ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-LOOK_S = 0.1  # between two looks for a signal that is held back, while nobody reads
-PATIENCE_S = 1.0  # with who does not read, after a signal
+LOOK_S = 0.1  # while nobody reads: between two looks for a blocked signal
+PATIENCE_S = 1.0  # after a signal, for a reader that does not read
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 _deaf: set[int] = set()  # streams that nothing can be written to any more
@@ -25,12 +25,12 @@ _patience_ends: list[float] = []
 
 
 def prepare() -> None:
-    """Put something in place of standard streams that are closed, lest a file that is opened becomes one of them."""
+    """Open the standard streams that are closed, so that no file that is opened later becomes one of them."""
     for descriptor in (0, STDOUT, STDERR):
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDONLY)  # the lowest free number; writing to it fails
+            os.open(os.devnull, os.O_RDONLY)  # takes the lowest free number; writing to it fails
 
 
 def hurry() -> None:
@@ -44,7 +44,7 @@ def say(text: str) -> None:
 
 
 def show(text: str) -> None:
-    """Write text to stderr; a carriage return, as progress bars use it, is let through."""
+    """Write text to stderr; carriage returns pass, since progress bars use them."""
     _write(STDERR, visible(text))
 
 
@@ -54,7 +54,7 @@ def draw(text: str) -> None:
 
 
 def visible(text: str) -> str:
-    """`text` with control characters escaped, but for those that end lines, and tabs."""
+    """`text` with control characters escaped, but for line ends and tabs."""
     return CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
 
 
@@ -64,7 +64,7 @@ def one_line(text: str) -> str:
 
 
 def finish(code: int) -> int:
-    """Say what could not be written; the exit code, which is a failure then."""
+    """Say what could not be written, and return the exit code: a failure, if anything was lost."""
     if not _lost:
         return code
     show(f"error: the output cannot be written: {_lost[0]}\n")
@@ -78,11 +78,11 @@ def _write(descriptor: int, text: str) -> None:
         while rest and descriptor not in _deaf and _has_room(descriptor):
             try:
                 rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
-            except BlockingIOError:  # somebody who shares it made it so, and filled it
+            except BlockingIOError:  # another process that shares it made it so, and filled it
                 time.sleep(LOOK_S)
     except OSError as error:
         _deaf.add(descriptor)
-        if not isinstance(error, BrokenPipeError):  # who read it has enough: no reason to fail
+        if not isinstance(error, BrokenPipeError):  # the reader has read enough: no reason to fail
             _lost.append(error.strerror or str(error))
 
 

@@ -1,10 +1,12 @@
-"""Puts results, plans and the state of a project into text, as the commands show it."""
+"""Writes results, plans and the state of a project as text, as the commands show it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from pymyx.core.errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,30 +19,21 @@ if TYPE_CHECKING:
 MAY_CHANGE = "may change, with what the steps before it make"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 day`, `2 days`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def summary(result: Result) -> str:
-    """What one step did; its days are those that there are files of."""
+    """What one step did, and the days that its files are of: of many, the first and the last."""
     from pymyx.core.incremental.files import day_of
+    from pymyx.core.incremental.plan import MOST_NAMED
 
     step = f"{result.treatment}: {result.input_dir} -> {result.output_dir}"
     stub = "  stub" if result.stub else ""
     if result.plan.idle:
         return f"{step}  {_idle(result.plan)}{stub}"
-    days = "" if result.plan.whole else f"  {_named(sorted({day_of(name) for name in result.files}))}"
     took = f"{result.duration_ms / 1000:.2f} s ({result.cpu_s:.2f} s of processor, {result.peak_mb} MB)"
-    return f"{step}  {took}{days}  {counted(len(result.files), 'file')}{stub}"
-
-
-def _named(days: list[str]) -> str:
-    """`2 days: 2026-01-20, 2026-01-21`; of many, the first and the last."""
-    from pymyx.core.incremental.plan import MOST_NAMED
-
-    names = ", ".join(days) if len(days) <= MOST_NAMED else f"{days[0]} to {days[-1]}"
-    return f"{counted(len(days), 'day')}{names and ': '}{names}"
+    if not result.plan.whole:
+        days = sorted({day_of(name) for name in result.files})
+        names = ", ".join(days) if len(days) <= MOST_NAMED else f"{days[0]} to {days[-1]}"
+        took += f"  {counted(len(days), 'day')}{names and ': '}{names}"
+    return f"{step}  {took}  {counted(len(result.files), 'file')}{stub}"
 
 
 def plan_text(planned: Planned) -> str:
@@ -48,18 +41,17 @@ def plan_text(planned: Planned) -> str:
     step = f"{planned.treatment}: {planned.input_dir} -> {planned.output_dir}"
     if planned.plan is None:
         return f"{step}  {MAY_CHANGE}"
-    lines = [f"{step}  {_to_make(planned.plan, may_change=planned.may_change)}", *_days(_counted_reasons(planned.plan))]
-    if planned.plan.left:
-        lines.append(f"  stale, but not chosen: {counted(len(planned.plan.counted(planned.plan.left)), 'day')}")
-    return "\n".join(lines)
-
-
-def _to_make(plan: Plan, *, may_change: bool) -> str:
+    plan = planned.plan
     if plan.idle:
-        return MAY_CHANGE if may_change else _idle(plan)
-    number = counted(len(plan.counted([*plan.stale, *plan.gone])), "day")
-    head = "to make, over the whole folder" if plan.whole else f"{number} to make"
-    return f"{head}; more {MAY_CHANGE}" if may_change else head
+        head = MAY_CHANGE if planned.may_change else _idle(plan)
+    else:
+        days = counted(len(plan.counted([*plan.stale, *plan.gone])), "day")
+        head = "to make, over the whole folder" if plan.whole else f"{days} to make"
+        head += f"; more {MAY_CHANGE}" if planned.may_change else ""
+    lines = [f"{step}  {head}", *_days({day: plan.reasons[day] for day in plan.counted(plan.reasons)})]
+    if plan.left:
+        lines.append(f"  stale, but not chosen: {counted(len(plan.counted(plan.left)), 'day')}")
+    return "\n".join(lines)
 
 
 def _idle(plan: Plan) -> str:
@@ -67,12 +59,8 @@ def _idle(plan: Plan) -> str:
     return f"nothing to make of the days chosen; stale: {counted(left, 'day')}" if plan.left else "up to date"
 
 
-def _counted_reasons(plan: Plan) -> dict[str, Any]:
-    return {day: plan.reasons[day] for day in plan.counted(plan.reasons)}
-
-
 def _days(reasons: dict[str, Any]) -> Iterable[str]:
-    """Days with their reasons, those that follow each other for the same reason on one line."""
+    """Days with their reasons; days that follow each other and have the same reason share a line."""
     for reason, days in groupby(reasons, key=reasons.__getitem__):
         first, *rest = days
         yield f"  {first}{f' to {rest[-1]} ({len(rest) + 1} days)' if rest else ''}  {reason}"
@@ -98,21 +86,18 @@ def status_text(status: dict[str, Any]) -> str:
 
 
 def closing_text(root: Path, given: str, command: str, *, sample: bool) -> str:
-    """What the maker of a new project is to do next: by hand, by cron, for several devices."""
+    """What to do next in a new project: by hand, by cron, for several devices."""
     import shlex
 
     there = "" if given == "." else f"cd {shlex.quote(given)} && "
     start = "data/00_raw holds a sample recording" if sample else "put your CSV files into data/00_raw"
-    first = [] if sample else ["set the params of parse first, to what your files are: treatments/parse/treatment.json"]
+    first = "" if sample else "set the params of parse first, to what your files are: treatments/parse/treatment.json\n"
     line = f"0 * * * * cd {shlex.quote(str(root))} && {command} flow valvometry_daily --quiet".replace("%", r"\%")
-    return "\n".join(
-        [
-            *first,
-            f"{start}; now: {there}pymyx flow valvometry_daily",
-            f"each hour, by cron (crontab -e): {line}",
-            "flows that share a folder run after one another: pymyx flow a --quiet; pymyx flow b --quiet",
-            "several devices: a data folder of its own for each, and the same flow: --data DIR",
-        ]
+    return (
+        f"{first}{start}; now: {there}pymyx flow valvometry_daily\n"
+        f"each hour, by cron (crontab -e): {line}\n"
+        "flows that share a folder run after one another: pymyx flow a --quiet; pymyx flow b --quiet\n"
+        "several devices: a data folder of its own for each, and the same flow: --data DIR"
     )
 
 
@@ -133,25 +118,31 @@ def description_text(one: dict[str, Any]) -> str:
     """A contract as a person reads it."""
     from pymyx.core.contract.models import LONGEST_S
 
-    lines = [
-        f"{one['kind']} {one['name']} {one['version']}{' (a stub)' if one.get('stub') else ''}",
-        one["description"],
-    ]
+    stub = " (a stub)" if one.get("stub") else ""
+    lines = [f"{one['kind']} {one['name']} {one['version']}{stub}", one["description"]]
     if one["kind"] == "flow":
         for number, step in enumerate(one["steps"], start=1):
-            lines.append(f"{number}. {step['treatment']}: {step['input']} -> {step['output']}{_given(step['params'])}")
+            given = f"  {_short(step['params'])}" if step["params"] else ""
+            lines.append(f"{number}. {step['treatment']}: {step['input']} -> {step['output']}{given}")
         return "\n".join(lines)
     lines += [f"{end}: {one[end]['format']}; {one[end]['description']}" for end in ("input", "output")]
-    lines.append(f"days: {_days_text(one['days'])}")
-    limits = one["limits"]
+    days, limits = one["days"], one["limits"]
+    looks = "it looks at its whole folder: one changed file, and all is made again"
+    if days:
+        looks = (
+            f"each is made from {counted(days['before'], 'day')} before it to {counted(days['after'], 'day')} after it"
+        )
+        looks = looks if any(days.values()) else "each is made from its own files"
+    lines.append(f"days: {looks}")
     memory = f"{limits['memory_mb']} MB" if limits["memory_mb"] else "not limited"
-    lines.append(
-        f"limits: {limits['timeout_s'] or LONGEST_S:g} s for all days that one child is given, memory {memory}"
-    )
+    time = f"{limits['timeout_s'] or LONGEST_S:g} s"
+    lines.append(f"limits: {time} for all days that one child is given, memory {memory}")
     allowed = [f"{name} {what}" if what is not True else name for name, what in one["allow"].items() if what]
     lines.append(f"allow: {', '.join(allowed) or 'nothing beyond its folders'}")
     if one["unsigned"]:
-        lines.append(f"  outside of the project, so that a change in it is not seen: {', '.join(one['unsigned'])}")
+        lines.append(
+            f"  outside of the project, so that PyMyx does not see a change there: {', '.join(one['unsigned'])}"
+        )
     lines.append("params:" if one["params"] else "params: none")
     for name, param in one["params"].items():
         default = f" = {_short(param['default'])}" if "default" in param else ", to be given"
@@ -159,22 +150,9 @@ def description_text(one: dict[str, Any]) -> str:
         if param.get("description"):
             lines.append(f"    {param['description']}")
         if param.get("choices"):
-            lines.append(
-                f"    one of: {', '.join(one if isinstance(one, str) else _short(one) for one in param['choices'])}"
-            )
+            choices = (one if isinstance(one, str) else _short(one) for one in param["choices"])
+            lines.append(f"    one of: {', '.join(choices)}")
     return "\n".join(lines)
-
-
-def _days_text(days: dict[str, int] | None) -> str:
-    if not days:
-        return "it looks at its whole folder: one changed file, and all is made again"
-    if not days["before"] and not days["after"]:
-        return "each is made from its own files"
-    return f"each is made from {counted(days['before'], 'day')} before it to {counted(days['after'], 'day')} after it"
-
-
-def _given(params: dict[str, Any]) -> str:
-    return f"  {_short(params)}" if params else ""
 
 
 def _short(value: object) -> str:
