@@ -340,7 +340,7 @@ def test_run_in_a_data_root(project: SmallProject) -> None:
     done = project.cli("runner", "--treatment", "double", "--data", "statoin", "--input", "in", "--output", "out")
     assert (done.returncode, done.stderr) == (
         2,
-        f"error: the data root `{project.root}/statoin` is no folder\nhint: name an existing folder with --data DIR\n",
+        f"error: the data root `{project.root}/statoin` is not a folder\nhint: name an existing folder with --data DIR\n",
     )
 
 

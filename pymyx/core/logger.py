@@ -53,7 +53,7 @@ def now() -> str:
 
 
 def read_events(log: Path) -> Iterator[dict[str, Any]]:
-    """The events of a log, oldest first; a torn line is passed over, a missing log has none."""
+    """The events of a log, oldest first; torn lines are skipped, a missing log has none."""
     try:
         file = log.open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -90,7 +90,7 @@ def _append(log: Path, line: bytes) -> None:
 
 
 def _lock(descriptor: int) -> None:
-    """Keep others out until the descriptor is closed, lest they take a half-written line for a torn one."""
+    """Keep other writers out until the descriptor is closed, so that none takes a half-written line for a torn one."""
     with suppress(ImportError, OSError):  # no such lock on this system or file system: appends alone do not mix either
         import fcntl
 

@@ -30,10 +30,10 @@ class Project:
         object.__setattr__(self, "log", self.root / "pymyx.log")
 
     def names_in(self, folder: Path) -> list[str]:
-        """The names in one of its folders that are neither hidden nor set aside with `_`, sorted; none for no folder.
+        """The names in one of its folders that do not start with `.` or `_`, sorted; none when the folder is missing.
 
         Raises:
-            UsageError: the folder may not be read.
+            UsageError: the folder cannot be read.
         """
         try:
             return sorted(name for name in os.listdir(folder) if name[0] not in "._")
@@ -70,7 +70,7 @@ def find_project(
     A folder is a project when it holds `treatments/` or `flows/`. `data` names another data root than `data/`.
 
     Raises:
-        UsageError: there is no project, or `data` is no folder.
+        UsageError: there is no project, or `data` is not a folder.
     """
     try:
         folder = absolute(start) if root is None else absolute(root, "root")
@@ -89,6 +89,6 @@ def find_project(
         )
     if data_root and not data_root.is_dir():
         raise UsageError(
-            Fault(f"the data root `{data_root}` is no folder", hint="name an existing folder with --data DIR")
+            Fault(f"the data root `{data_root}` is not a folder", hint="name an existing folder with --data DIR")
         )
     return Project(home, data_root or home / "data")

@@ -1,4 +1,4 @@
-"""Finds the line that a fault speaks of, from the path in a JSON file that messages name."""
+"""Finds the line of a JSON file that a fault speaks of, by the path that its message names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^\s{}\[\]:,"]+')  # commas and 
 
 
 def place_of(where: str, project: Project) -> tuple[str, int]:
-    """The file and line that a fault's `where` names; 0 for no line, nothing for no file."""
+    """The file and line that a fault's `where` names; 0 when there is no line, an empty text when there is no file."""
     match = WHERE.fullmatch(where)
     if not match:
         return "", 0

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 PARAM_TYPES = {name: name for name in ("string", "integer", "float", "boolean", "object", "array")}
 PARAM_TYPES["float"] = "number"
 
-MOST_DAYS = 366  # that one output day may look back, or ahead: a year
-LONGEST_S = 21_600  # seconds that a child may take, where nothing is said
+MOST_DAYS = 366  # how far one output day may look back, or ahead: a year
+LONGEST_S = 21_600  # seconds that a child may take, when the contract does not say
 LEAST_MB = 512  # megabytes: below, pyarrow hangs when it is imported
 
 # https://semver.org, its own regular expression, with [0-9] for \d
@@ -45,7 +45,7 @@ SchemaUrl = Annotated[
 
 
 def _absent_is_not_null(schema: dict[str, Any]) -> None:
-    """Say in JSON Schema that a key that may be missing is not to be given as null."""
+    """Say in JSON Schema that an optional key may be left out, but may not be null."""
     for definition in schema["properties"].values():
         if definition.get("default", ...) is None:
             del definition["default"]
