@@ -27,6 +27,10 @@ PyMyx turns folders of sensor recordings into folders of results, step by step.
 example: pymyx init station && cd station && pymyx flow valvometry_daily
 {EXITS}"""
 
+FLEET = """machines: ls -d s/* | xargs -P9 -I{} srun pymyx flow FLOW --jobs 1 --data {}
+sbatch -a0-9 --wrap 'set s/*;shift $SLURM_ARRAY_TASK_ID;pymyx flow F --data $1'
+"""
+
 ABOUT = {  # command: what --help says, its usage, its example
     "run": (
         "Run one treatment: what it makes of a folder appears in another.",
@@ -36,7 +40,7 @@ ABOUT = {  # command: what --help says, its usage, its example
     "flow": (
         "Run the steps of a flow, in their order, between folders of the data root.",
         "FLOW [options]",
-        "valvometry_daily",
+        "valvometry_daily --data stations/* --jobs 8",
     ),
     "check": (
         "Check treatment.json, run.py and flow files by meaning and against schemas/.",
@@ -86,12 +90,17 @@ def parser_of(command: str, prog: str, *, flags: bool) -> argparse.ArgumentParse
     if flags:
         usage = usage.replace("TREATMENT ", "--treatment NAME ").replace("FLOW ", "--flow NAME ")
         example = {"run": "--treatment ", "flow": "--flow "}.get(command, "") + example
+    widest = 24 if command in ("flow", "status") else 22  # of what stands left of the help
     parser = _Parser(
         prog=prog,
         usage=f"{prog} {usage}",
         description=about,
-        epilog=f"example: {f'{prog} {example}'.rstrip()}\n{EXITS}",
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=22, width=80),
+        epilog=f"example: {f'{prog} {example}'.rstrip()}\n{FLEET if command == 'flow' else ''}{EXITS}",
+        formatter_class=partial(
+            argparse.RawDescriptionHelpFormatter,
+            max_help_position=widest,
+            width=80,
+        ),
         allow_abbrev=False,
         add_help=False,
     )
@@ -118,7 +127,7 @@ def _add_own(group: argparse._ArgumentGroup, command: str, *, flags: bool) -> No
         _add_run_options(group)
     elif command == "flow":
         add(*named, help="its file's name in flows/, without .json", **required)
-        add("--data", metavar="DIR", help="the data root (default: data/ of the project)")
+        add("--data", nargs="+", metavar="DIR", help="the data root (default: data/); several: a device each")
         _add_run_options(group)
         add("--keep-going", action="store_true", help="go on with the next steps when some days failed")
     elif command == "check":
@@ -126,7 +135,7 @@ def _add_own(group: argparse._ArgumentGroup, command: str, *, flags: bool) -> No
         add("--format", choices=("text", "github"), default="text", metavar="HOW", help="text, or github: annotations")
     elif command == "status":
         add("flow", nargs="?", metavar="FLOW", help="a flow's name (default: all)")
-        add("--data", metavar="DIR", help="the data root (default: data/ of the project)")
+        add("--data", nargs="+", metavar="DIR", help="the data root (default: data/); several: a device each")
     elif command == "describe":
         add("name", metavar="NAME", help="of a treatment or a flow")
     elif command == "new":

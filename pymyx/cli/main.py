@@ -122,19 +122,42 @@ def _flow(options: Namespace) -> int:
         if not options.quiet:
             say(f"{number}/{steps} {summary(result)}")
 
-    how = _run_options(options)
+    if several := _several(options):
+        return _devices(options, several)
+    how = _run_options(options) | {"data": options.data[0] if options.data else None}
     if options.dry_run:
-        plans = plan_flow(options.flow, data=options.data, **how)
+        plans = plan_flow(options.flow, **how)
         for number, plan in enumerate(plans, start=1):
             say(f"{number}/{len(plans)} {plan_text(plan)}")
         return 0
     with orphans_adopted(), Progress(show, quiet=options.quiet) as progress:
         how |= {"keep_going": options.keep_going, "on_start": progress.on_start, **progress.options}
-        results = run_flow(options.flow, data=options.data, on_step=on_step, **how)
+        results = run_flow(options.flow, on_step=on_step, **how)
     if not options.quiet:
         took_s = sum(one.duration_ms for one in results) / 1000
         say(f"flow {options.flow} done: {len(results)} steps, {took_s:.2f} s")
     return 0
+
+
+def _several(options: Namespace) -> dict[str, str]:
+    """The data roots with the names of their devices, where there are several."""
+    from pymyx.cli.devices import names_of
+
+    roots = names_of(options.data or [])
+    return roots if len(roots) > 1 else {}
+
+
+def _devices(options: Namespace, roots: dict[str, str]) -> int:
+    from pymyx.cli.devices import commands_of, run_each, summed_up
+    from pymyx.core.options import options_and_listener
+
+    given = {name: value for name, value in _run_options(options).items() if name != "root"}
+    chosen, _ = options_and_listener(given)  # a wrong one is told once, not by each device
+    codes = run_each(commands_of(options, roots), chosen.children)
+    text, code = summed_up(codes)
+    if code or not options.quiet:
+        say(f"flow {options.flow}: {text}")
+    return code
 
 
 def _check(options: Namespace) -> int:
@@ -162,6 +185,8 @@ def _status(options: Namespace) -> int:
     from pymyx.core.status import status_of
     from pymyx.core.validator import flow_names
 
+    if several := _several(options):
+        return _status_of_devices(options, several)
     project = _project(options)
     flows = [status_of(project, name) for name in ([options.flow] if options.flow else flow_names(project))]
     up_to_date = all(flow["up_to_date"] for flow in flows)
@@ -170,6 +195,36 @@ def _status(options: Namespace) -> int:
     else:
         say("\n\n".join(map(status_text, flows)) or "no flow in this project")
     return 0 if up_to_date else 1
+
+
+def _status_of_devices(options: Namespace, roots: dict[str, str]) -> int:
+    from pymyx.cli.texts import odd_steps
+    from pymyx.core.errors import PymyxError
+    from pymyx.core.project import find_project
+    from pymyx.core.status import status_of
+    from pymyx.core.validator import flow_names
+
+    devices: dict[str, Any] = {}
+    odd, code = [], 0
+    for root, name in roots.items():
+        try:
+            project = find_project(options.root, data=root)
+            names = [options.flow] if options.flow else flow_names(project)
+            flows = [status_of(project, flow) for flow in names]
+            devices[name] = {"data": root, "up_to_date": all(one["up_to_date"] for one in flows), "flows": flows}
+            told = [line for one in flows for line in odd_steps(one)]
+        except PymyxError as error:
+            devices[name], told = {"data": root, "up_to_date": False, "error": error.headline}, [error.headline]
+            code = code or error.exit_code
+        if told:
+            odd.append(name)
+            if not options.json:
+                say("\n".join(f"{name}: {line}" for line in told))
+    if options.json:
+        _say_json({"up_to_date": not odd, "devices": devices})
+    else:
+        say(f"{len(roots) - len(odd)} up to date" + (f", {len(odd)} not: {', '.join(odd)}" if odd else ""))
+    return 1 if any(one for one in devices.values() if not one["up_to_date"] and "error" not in one) else code
 
 
 def _list(options: Namespace) -> int:
@@ -240,7 +295,8 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
 def _project(options: Namespace) -> Project:
     from pymyx.core.project import find_project
 
-    return find_project(options.root, data=getattr(options, "data", None))
+    data = getattr(options, "data", None)
+    return find_project(options.root, data=data[0] if isinstance(data, list) else data)
 
 
 def _run_options(options: Namespace) -> dict[str, Any]:

@@ -85,6 +85,17 @@ def status_text(status: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def odd_steps(status: dict[str, Any]) -> list[str]:
+    """A line for each step of a flow that has something to do, or has failed: its state, and why."""
+    lines = []
+    for number, step in enumerate(status["steps"], start=1):
+        if step["state"] not in ("up to date", "may change"):
+            why = step["error"] or (f"{counted(len(step['stale']), 'day')} to make" if step["stale"] else "")
+            place = f"{status['flow']} {number}/{len(status['steps'])} {step['treatment']}"
+            lines.append(f"{place}: {step['state']}{why and f', {why}'}")
+    return lines
+
+
 def closing_text(root: Path, given: str, command: str, *, sample: bool) -> str:
     """What to do next in a new project: by hand, by cron, for several devices."""
     import shlex

@@ -1,0 +1,116 @@
+"""Runs a flow over the data roots of several devices, side by side, each as a process of its own.
+
+Each is the flow as it is run for one device, with its own locks and state: a device that fails stops nobody. What it
+says is shown as it comes, each line behind the device's name.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import sys
+from argparse import Namespace
+from collections import Counter
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from pymyx.cli.streams import say, show
+
+WORST_FIRST = (1, 2, 75)  # exit codes, as the whole is judged by them
+HEED_S = 1.0  # at most, until a signal that came just before the wait began is heeded
+PASSED_ON = (
+    *("root", "from_", "to", "force", "dry_run", "prune", "verify", "timeout_s", "memory_mb", "confine"),
+    *("keep_going", "quiet"),
+)
+
+
+class Device(NamedTuple):
+    """One at work: its name, its process, and the start of a line that it has not ended yet, of each stream."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    begun: dict[IO[bytes], bytes]
+
+
+def names_of(roots: list[str]) -> dict[str, str]:
+    """A name for each data root, in order: that of its folder, or the path as given where two folders have one name."""
+    paths = {root: Path(os.path.abspath(root)) for root in roots}
+    doubled = Counter(path.name for path in dict.fromkeys(paths.values()))
+    first = {path: root for root, path in reversed(paths.items())}  # a folder that is given twice is one device
+    return {root: path.name if doubled[path.name] == 1 else root for path, root in reversed(first.items())}
+
+
+def commands_of(options: Namespace, roots: dict[str, str]) -> dict[str, list[str]]:
+    """The command line for each device by name: the flow over its root with the same options, one child at a time."""
+    shared = []
+    for name in PASSED_ON:
+        value, flag = getattr(options, name), f"--{name.rstrip('_').replace('_', '-')}"
+        if value is True:
+            shared.append(flag)
+        elif value is not None and value is not False:
+            shared += [flag, str(value)]
+    start = [sys.executable, "-m", "pymyx", "flow", options.flow, "--jobs", "1", *shared]
+    return {name: [*start, "--data", root] for root, name in roots.items()}
+
+
+def run_each(commands: dict[str, list[str]], at_once: int) -> dict[str, int]:
+    """Run the commands, `at_once` side by side; the exit code of each device. None runs on in the end."""
+    waiting, codes = list(reversed(commands.items())), {}
+    at_work: list[Device] = []
+    with selectors.DefaultSelector() as selector:
+        try:
+            while waiting or at_work:
+                while waiting and len(at_work) < at_once:
+                    name, command = waiting.pop()
+                    process = subprocess.Popen(
+                        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                    )
+                    assert process.stdout and process.stderr
+                    device = Device(name, process, {process.stdout: b"", process.stderr: b""})
+                    at_work.append(device)
+                    for pipe in device.begun:
+                        selector.register(pipe, selectors.EVENT_READ, device)
+                for key, _ in selector.select(HEED_S):
+                    if not _relay(key.data, key.fileobj):  # type: ignore[arg-type]  # one of the pipes registered above
+                        selector.unregister(key.fileobj)
+                        key.data.begun.pop(key.fileobj)
+                for device in [one for one in at_work if not one.begun]:
+                    at_work.remove(device)
+                    codes[device.name] = device.process.wait()
+        finally:
+            for (
+                device
+            ) in at_work:  # each ends as it does alone: its children ended, its stage cleared, its event logged
+                device.process.terminate()
+            for device in at_work:
+                for pipe in list(device.begun):
+                    _show(device.name, device.begun[pipe] + pipe.read(), stdout=pipe is device.process.stdout)
+                device.process.wait()
+    return {name: codes[name] for name in commands}
+
+
+def _relay(device: Device, pipe: IO[bytes]) -> bool:
+    """Show the whole lines that have come; False at the end, with what was begun."""
+    data = os.read(pipe.fileno(), 1 << 16)
+    whole, newline, rest = (device.begun[pipe] + data).rpartition(b"\n")
+    device.begun[pipe] = rest
+    _show(device.name, whole + newline if data else rest, stdout=pipe is device.process.stdout)
+    return bool(data)
+
+
+def _show(name: str, text: bytes, *, stdout: bool) -> None:
+    for line in text.decode("utf-8", "replace").splitlines():
+        say(f"{name}: {line}") if stdout else show(f"{name}: {line}\n")
+
+
+def summed_up(codes: dict[str, int]) -> tuple[str, int]:
+    """`998 done, 2 failed: s017, s203`, and the exit code of the whole: the worst."""
+    busy = [name for name, code in codes.items() if code == 75]
+    failed = [name for name, code in codes.items() if code not in (0, 75)]
+    parts = [f"{len(codes) - len(busy) - len(failed)} done"]
+    parts += [
+        f"{len(names)} {word}: {', '.join(names)}" for word, names in (("failed", failed), ("busy", busy)) if names
+    ]
+    worst = {code if code in WORST_FIRST else 1 for code in codes.values() if code}
+    return ", ".join(parts), next((code for code in WORST_FIRST if code in worst), 0)
