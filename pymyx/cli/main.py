@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pymyx.cli.streams import ENDS, finish, hurry, one_line, prepare, say, show
+from pymyx.cli.streams import ENDS, finish, hurry, prepare, say, show
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -275,7 +275,7 @@ def _log(options: Namespace) -> int:
     if options.json:
         _say_json(events)
     for event in () if options.json else events:
-        say(one_line(event_text(event)))
+        say(event_text(event).replace("\n", r"\n"))
     return 0
 
 

@@ -39,7 +39,7 @@ def hurry() -> None:
 
 
 def say(text: str) -> None:
-    """Write a line to stdout."""
+    """Write text and a line end to stdout, carriage returns escaped."""
     _write(STDOUT, f"{visible(text)}\n".replace("\r", r"\r"))
 
 
@@ -56,11 +56,6 @@ def draw(text: str) -> None:
 def visible(text: str) -> str:
     """`text` with control characters escaped, but for line ends and tabs."""
     return CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
-
-
-def one_line(text: str) -> str:
-    """`text` with line ends escaped."""
-    return text.replace("\r", r"\r").replace("\n", r"\n")
 
 
 def finish(code: int) -> int:
