@@ -67,7 +67,7 @@ ABOUT = {  # command: what --help says, its usage, its example
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are told as all others are."""
+    """A parser that reports its errors as the core does."""
 
     def _print_message(self, message: str, file: object = None) -> None:
         from pymyx.cli.streams import say

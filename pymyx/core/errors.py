@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong, in the parts that a message is made of; a part with nothing to say is empty."""
+    """One thing that is wrong, in the parts of a message; a part that says nothing is empty."""
 
     what: str
     where: str = ""
@@ -188,5 +188,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def as_unicode(text: str) -> str:
-    """`text` with what is no Unicode (a file name that is not UTF-8) escaped."""
+    """`text` with all bytes escaped that are not Unicode, as in a file name that is not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
