@@ -1,6 +1,6 @@
 """Random histories of a station: after each, every output byte is that of a build from scratch, and a second run does nothing.
 
-PYMYX_SEEDS=200 python -m pytest tests/test_incremental_fuzz.py
+PYMYX_SEEDS=200 python -m pytest tests/incremental/test_incremental_fuzz.py
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pymyx.core.incremental import files as folder
 from pymyx.core.incremental.files import day_of
 from pymyx.core.runner import Result
 
-from .conftest import MISBEHAVING, REPO, SmallProject, processes_of
+from ..conftest import MISBEHAVING, REPO, SmallProject, processes_of
 
 STEPS = [
     {"treatment": "split_days", "input": "in", "output": "split"},

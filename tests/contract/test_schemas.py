@@ -15,8 +15,8 @@ import pytest
 
 from pymyx.core.isolation.child import SHIM
 
-from .conftest import NOTHING, SmallProject
-from .write_schemas import SCHEMAS, schema_texts
+from ..conftest import NOTHING, SmallProject
+from ..write_schemas import SCHEMAS, schema_texts
 
 
 def schema(name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from pymyx.core.contract.models import Flow, Treatment, json_schema
 from pymyx.core.validator import check
 
-from .conftest import CONTRACT, FLOW, NOTHING, REPO, STEP, SmallProject
+from ..conftest import CONTRACT, FLOW, NOTHING, REPO, STEP, SmallProject
 
 Change = Callable[[dict[str, Any]], Any]
 

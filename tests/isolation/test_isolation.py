@@ -22,7 +22,7 @@ from pymyx.core.isolation import children
 from pymyx.core.isolation.child import SHIM
 from pymyx.core.runner import run_treatment
 
-from .conftest import REPO, SmallProject, processes_of, snapshot
+from ..conftest import REPO, SmallProject, processes_of, snapshot
 
 UNCHANGED = "note: nothing was published; `data/out` is unchanged\n"
 ALONE = "hint: run it alone: python -m pymyx.core.runner --treatment {name} --input data/in --output scratch\n"

@@ -17,7 +17,7 @@ from pymyx.core.project import Project
 from pymyx.core.runner import plan_treatment, run_treatment
 from pymyx.core.status import description, status_of
 
-from .conftest import SmallProject, snapshot
+from ..conftest import SmallProject, snapshot
 from .test_incremental import CHAIN, COPY, DAY_WISE, copier, day, made, station, write
 
 __all__ = ["copier", "station"]  # fixtures

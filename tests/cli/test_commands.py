@@ -18,7 +18,7 @@ import pytest
 
 from pymyx.core.contract.json_lines import lines_of
 
-from .conftest import REPO, heed_interrupts, processes_of, snapshot
+from ..conftest import REPO, heed_interrupts, processes_of, snapshot
 
 Pymyx = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ["check", "describe", "flow", "init", "list", "log", "new", "run", "status"]
@@ -345,13 +345,17 @@ def test_lines_of_json() -> None:
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_is_the_text_that_is_kept(pymyx: Pymyx, tmp_path: Path, command: str) -> None:
-    """--help of each command, word by word (tests/help.txt); it fits a screen of 80 columns and 24 lines."""
+    """--help of each command, word by word (tests/cli/help.txt); it fits a screen of 80 columns and 24 lines."""
     done = pymyx(*filter(None, [command, "--help"]), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) <= 24
     assert max(map(len, done.stdout.splitlines())) <= 80
     kept = dict(
-        zip(["", *COMMANDS], (REPO / "tests" / "help.txt").read_text(encoding="utf-8").split("\f\n"), strict=True)
+        zip(
+            ["", *COMMANDS],
+            (REPO / "tests" / "cli" / "help.txt").read_text(encoding="utf-8").split("\f\n"),
+            strict=True,
+        )
     )
     assert done.stdout == kept[command]
 

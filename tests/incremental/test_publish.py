@@ -16,7 +16,7 @@ from pymyx.core.incremental.files import hash_of
 from pymyx.core.incremental.manifest import read_manifest
 from pymyx.core.runner import run_treatment
 
-from .conftest import SmallProject, snapshot
+from ..conftest import SmallProject, snapshot
 
 WRITE = """import os
 

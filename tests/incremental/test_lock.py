@@ -14,7 +14,7 @@ from pymyx.core.flow import run_flow
 from pymyx.core.incremental.lock import network_disk
 from pymyx.core.runner import run_treatment
 
-from .conftest import SmallProject
+from ..conftest import SmallProject
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import REPO, SmallProject
+from ..conftest import REPO, SmallProject
 
 OPTIONS = {
     "runner": ["--treatment", "--input", "--output", "--params", "--root"],

@@ -22,7 +22,7 @@ from pymyx.core.project import find_project
 from pymyx.core.runner import Result, plan_treatment, run_treatment
 from pymyx.core.status import status_of
 
-from .conftest import MISBEHAVING, SmallProject, snapshot
+from ..conftest import MISBEHAVING, SmallProject, snapshot
 
 CHAIN = [
     {"treatment": "split_days", "input": "in", "output": "split"},

@@ -22,7 +22,7 @@ from pymyx.core.isolation.child import SHIM
 from pymyx.core.isolation.confinement import FILTERED, FULL_ABI, landlock_abi, shortfall
 from pymyx.core.runner import run_treatment
 
-from .conftest import REPO, SmallProject, snapshot
+from ..conftest import REPO, SmallProject, snapshot
 
 full = pytest.mark.skipif(landlock_abi() < FULL_ABI, reason="this kernel cannot confine in full")
 CONTRACT_NOTE = "a treatment reads its input folder and its own, and writes to output_dir only"

@@ -1,0 +1,1 @@
+"""The `pymyx` command, started as its user does."""

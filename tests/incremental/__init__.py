@@ -1,0 +1,1 @@
+"""What was made from what: only what changed is made again, and published whole."""
