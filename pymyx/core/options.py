@@ -35,7 +35,7 @@ class Options:
         jobs: children at once (default: the processors that this process may use).
         prune: let what was made from archived input files go.
         keep_going: of a flow: go on with the next steps when some days failed.
-        verify: make all again from the whole folder, and compare so many days, chosen at random.
+        verify: prove `days`: make so many days again alone, and the whole folder, and compare.
 
     Raises:
         UsageError: one of them is a value that cannot be.

@@ -211,7 +211,7 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
 
     # what no success may hide: `days` that say too little, archived input, a folder that only holds rejects
     if options.verify:
-        verify(step, plan, output, options, listener)
+        verify(chunks)
     if late := late_faults(step, plan):
         raise LateDataError(*late)
     if failure := set_aside_only(step, manifest):

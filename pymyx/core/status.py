@@ -45,7 +45,7 @@ def _stand(step: Step, *, may_change: bool) -> dict[str, Any]:
         error = "; ".join(fault.headline for fault in late)
     elif manifest and (failure := set_aside_only(step, manifest)):
         error = error or failure.headline
-    error = error or (manifest.last_error if manifest else None)
+    error = error or (manifest.last_error if manifest else None) or (_unproven(manifest) if manifest else None)
     running = holder(step.output_dir)
     state = "up to date" if plan and plan.idle and not may_change else "may change"
     if running:
@@ -68,6 +68,11 @@ def _stand(step: Step, *, may_change: bool) -> dict[str, Any]:
         "running": running,
         "stale": {day: plan.reasons[day] for day in plan.counted(plan.reasons)} if plan else {},
     }
+
+
+def _unproven(manifest: Manifest) -> str | None:
+    """Why days that are there failed to be verified."""
+    return "; ".join(dict.fromkeys(why for day, why in manifest.unproven.items() if day in manifest.days)) or None
 
 
 def _found(step: Step, *, may_change: bool) -> tuple[tuple[Plan, Manifest | None] | None, str | None]:

@@ -1,58 +1,157 @@
-"""Makes a step again from its whole folder, in a throw-away stage, and compares some days with what is published.
+"""Proves `days`: makes some days again, each from its own window alone, and once the whole folder; compares them.
 
-Only this can show that `days` in a treatment.json says too little, or that a treatment makes other bytes
-each time.
+In a chunk a treatment sees the files of its neighbours too, so one whose `days` say too little may publish what is
+right, and change it the next time. Only this shows it, or a treatment that makes other bytes each time.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import time
+from contextlib import suppress
 
-from pymyx.core.chunks import order_for
-from pymyx.core.contract.treatment import Step
-from pymyx.core.errors import Fault, TreatmentError
+from pymyx.core.chunks import Chunks, order_for
+from pymyx.core.errors import Fault, PymyxError, TreatmentError, as_unicode
 from pymyx.core.incremental.files import day_of, hash_of
-from pymyx.core.incremental.manifest import WHOLE, Output
-from pymyx.core.incremental.plan import Plan, in_words
-from pymyx.core.incremental.stage import staged
+from pymyx.core.incremental.manifest import WHOLE
+from pymyx.core.incremental.plan import in_words, split
+from pymyx.core.incremental.stage import kinds_in, make_ordinary, staged
 from pymyx.core.isolation.children import Children, signals_held
 from pymyx.core.isolation.failure import treatment_error
-from pymyx.core.options import Listener, Options
+from pymyx.core.logger import log_event
+
+Files = dict[str, str]  # name: sha256
 
 
-def verify(step: Step, plan: Plan, output: Output, options: Options, listener: Listener) -> None:
-    """Compare `options.verify` days, chosen at random among those that are up to date.
+def verify(chunks: Chunks) -> None:
+    """Prove as many of the days that are up to date as is asked, those first that failed to be proven before.
+
+    A failure is logged, and remembered for the status until these days are proven, or made again.
 
     Raises:
-        TreatmentError: they differ, or the treatment failed.
+        TreatmentError: days differ, or the treatment failed.
     """
-    sure = [day for day in output.manifest.days if day not in plan.orphans and day not in plan.left]
-    chosen = sorted(random.sample(sure, min(options.verify, len(sure))))
-    name = step.treatment.name
-    if not chosen:
+    step, output, show = chunks.step, chunks.output, chunks.listener.show
+    name, whole_only = step.treatment.name, chunks.plan.whole
+    if step.treatment.allow.network:
+        show(f"note: `{name}` may use the network (allow.network): it is not run again to verify it\n")
         return
-    with signals_held(), staged(output.folder, output.shown) as stage:
-        order = order_for(step, stage, None, options, output.lock)
-        order.processors, order.show = options.processors, listener.show
-        with Children() as children:
-            children.start(order)
-            _, ending = children.wait()
+    days = _drawn(chunks)
+    if not days:
+        show(f"note: `{output.shown}` has no day to verify: none that is up to date has files\n")
+        return
+    started, wrong = time.monotonic(), days
+    try:
+        with signals_held():
+            alone = {} if whole_only else {day: _made_again(chunks, day).get(day, {}) for day in days}
+            alone_s = time.monotonic() - started
+            from_whole = _made_again(chunks, WHOLE)
+        took = f"the whole folder took {time.monotonic() - started - alone_s:.1f} s"
+        took = took if whole_only else f"{took}, each day alone {alone_s / len(days):.1f} s"
+        faults, wrong = _compared(chunks, alone, {day: from_whole.get(day, {}) for day in days}, took)
+        if faults:
+            raise TreatmentError(*faults, treatment=name)
+    except TreatmentError as error:
+        _remember(chunks, error, wrong, round((time.monotonic() - started) * 1000))
+        raise
+    if output.manifest.unproven:
+        output.manifest.unproven = {day: why for day, why in output.manifest.unproven.items() if day not in days}
+        output.write_manifest()
+    how = "made again from the whole folder" if whole_only else "made again alone and from the whole folder"
+    show(f"note: {how}, the same: {in_words(days)} ({took})\n")
+
+
+def _drawn(chunks: Chunks) -> list[str]:
+    """The days to prove: all that failed to be, then at random, those first that a run of all has at a chunk's edge."""
+    manifest, plan, options = chunks.output.manifest, chunks.plan, chunks.options
+    sure = [
+        day
+        for day, made in manifest.days.items()
+        if day in plan.windows
+        and day not in {*plan.orphans, *plan.left}
+        and (day == WHOLE or made.outputs or day in map(day_of, made.inputs))
+    ]
+    if not sure:
+        return []
+    day_s = manifest.last_success.day_s if manifest.last_success else 0.0
+    edges = {edge for run in split(sure, options.children, day_s) for edge in (run[0], run[-1])}
+    in_order = sorted(random.sample(sure, len(sure)), key=lambda day: (day not in manifest.unproven, day not in edges))
+    failed = [day for day in sure if day in manifest.unproven]
+    return sorted(in_order[: max(options.verify, len(failed))])
+
+
+def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
+    """The files that come of the window of a day alone, or of the whole folder, by the day they are of.
+
+    Raises:
+        TreatmentError: the treatment failed.
+    """
+    step, plan, output, whole = chunks.step, chunks.plan, chunks.output, day == WHOLE
+    names = None if whole else sorted(plan.windows[day])
+    if whole and (unseen := chunks.facts.odd.keys() | plan.shrunk.keys()):
+        names = sorted({*os.listdir(step.input_dir)} - unseen)
+    with staged(output.folder, output.shown) as stage, Children() as children:
+        order = order_for(step, stage, names, chunks.options, output.lock)
+        order.days = None if whole else [day]
+        order.processors, order.show = chunks.options.processors, chunks.listener.show
+        child = children.start(order)
+        _, ending = children.wait()
         if not ending.succeeded:
-            unchanged = f"it was run to verify `{output.shown}`, which is left as it is"
-            raise treatment_error(order, ending, ending.cpu_s, unchanged)
-        made = {path.name: hash_of(path) for path in stage.output_dir.iterdir()}
-    published = {day: {key: known.sha256 for key, known in output.manifest.days[day].outputs.items()} for day in chosen}
-    of_day = {day: {key: one for key, one in made.items() if day in (WHOLE, day_of(key))} for day in chosen}
-    wrong = [day for day in chosen if of_day[day] != published[day]]
-    if wrong:
-        first = min(key for key, _ in of_day[wrong[0]].items() ^ published[wrong[0]].items())
-        raise TreatmentError(
-            Fault(
-                f"treatment `{name}` makes other files from its whole folder: {in_words(wrong)} differs",
-                f"{output.shown}/{first}",
-                notes=("what is published is left as it is",),
-                hint=f"say more in `days` of treatments/{name}/treatment.json, or see what it does at random",
-            ),
-            treatment=name,
+            what = "its whole folder" if whole else f"{day} alone"
+            unchanged = f"it was run from {what} to verify `{output.shown}`, which is left as it is"
+            raise treatment_error(order, ending, time.monotonic() - child.started, unchanged)
+        make_ordinary(stage)
+        files: dict[str, Files] = {}
+        for name, kind in kinds_in(stage.output_dir).items():
+            if name.startswith(".nfs"):  # what NFS leaves of a file that was removed while it was open
+                continue
+            of = WHOLE if plan.whole else day_of(name)
+            files.setdefault(of, {})[name] = hash_of(stage.output_dir / name) if kind == "file" else kind
+        return files
+
+
+def _compared(
+    chunks: Chunks, alone: dict[str, Files], whole: dict[str, Files], took: str
+) -> tuple[list[Fault], list[str]]:
+    """What is wrong, and with which days: made alone otherwise than from the whole folder, or published otherwise."""
+    name, shown, days = chunks.step.treatment.name, chunks.output.shown, chunks.output.manifest.days
+    published = {day: {file: known.sha256 for file, known in days[day].outputs.items()} for day in whole}
+    too_little = [day for day in alone if alone[day] != whole[day]]
+    otherwise = [day for day in whole if day not in too_little and published[day] != whole[day]]
+    notes, faults = ("what is published is left as it is", took), []
+    if too_little:
+        what = f"treatment `{name}` makes other files from the window of a day than from the whole folder"
+        where = f"{shown}/{_first(alone, whole, too_little)}"
+        hint = f"say more in `days` of treatments/{name}/treatment.json, or see what it does at random"
+        faults.append(Fault(f"{what}: {in_words(too_little)}", where, notes=notes, hint=hint))
+    if otherwise:
+        what = f"treatment `{name}` makes other files now than are published: {in_words(otherwise)}"
+        hint = "see what it does at random, or by the time; after an upgrade of a library, make all again with --force"
+        faults.append(Fault(what, f"{shown}/{_first(published, whole, otherwise)}", notes=notes, hint=hint))
+    return faults, sorted([*too_little, *otherwise])
+
+
+def _first(these: dict[str, Files], those: dict[str, Files], days: list[str]) -> str:
+    """The name of the first file that differs."""
+    return min(file for file, _ in these[days[0]].items() ^ those[days[0]].items())
+
+
+def _remember(chunks: Chunks, error: TreatmentError, days: list[str], duration_ms: int) -> None:
+    """Log a failure and keep it for the status; that this cannot be done hides nothing."""
+    step, manifest = chunks.step, chunks.output.manifest
+    try:
+        log_event(
+            step.project.log,
+            treatment=step.treatment.name,
+            status="error",
+            input_dir=step.input_shown,
+            output_dir=step.output_shown,
+            duration_ms=duration_ms,
+            error=error.headline,
         )
-    listener.show(f"note: made again from the whole folder, the same: {in_words(chosen)}\n")
+    except PymyxError as unlogged:
+        chunks.listener.show(f"error: {unlogged}\n")
+    manifest.unproven |= dict.fromkeys(days, as_unicode(error.headline))
+    with suppress(PymyxError):
+        chunks.output.write_manifest()

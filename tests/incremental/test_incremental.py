@@ -742,26 +742,6 @@ def test_all_up_to_date_clears_the_error(station: SmallProject) -> None:
     assert status_of(project, "chain")["up_to_date"] is True
 
 
-def test_verify(station: SmallProject) -> None:
-    """--verify makes all again from the whole folder and compares: it finds a treatment that says too little of its days."""
-    done = station.cli("flow", "--flow", "chain", "--verify", "2")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("note: made again from the whole folder, the same: ") == 3
-    contract = station.root / "treatments" / "rolling_mean" / "treatment.json"
-    contract.write_text(contract.read_text(encoding="utf-8").replace('"before": 1', '"before": 0'), encoding="utf-8")
-    for number in (1, 2, 3, 4):
-        run_flow("chain", from_=day(number), to=day(number))
-    with pytest.raises(FlowStopped) as caught:
-        run_flow("chain", verify=9)
-    [error] = caught.value.errors
-    assert isinstance(error, TreatmentError)
-    assert (
-        error.faults[0].what
-        == "treatment `rolling_mean` makes other files from its whole folder: 2026-01-02, 2026-01-03, 2026-01-04 differs"
-    )
-    assert error.faults[0].where == "data/rolled/low__2026-01-02.parquet"
-
-
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGKILL])
 def test_ended_in_the_middle(copier: SmallProject, signum: int) -> None:
     """The chunks that are done stay; nothing is left running, no stage, no lock; the next run makes the rest."""

@@ -457,6 +457,7 @@ def test_manifests_of_number_1_are_read_as_without_ids(station: SmallProject) ->
                 }
             }
         },
+        {"unproven": {"../keep": "it differs"}},
         {"days": {"../keep": {"code": "", "params": "", "inputs": {}, "outputs": {}}}},
         {"days": {"2026-02-30": {"code": "", "params": "", "inputs": {}, "outputs": {}}}},
         {"pending": {"../../keep": ""}},

@@ -88,6 +88,7 @@ class Manifest(BaseModel):
         granted: the files that its treatment may read beside them, by path relative to the project's root.
         days: what was made, by day (`2026-01-20`), or `whole`.
         pending: files that are just being put in place (name: sha256).
+        unproven: days that failed to be verified, with the error, until they are proven or made again.
     """
 
     model_config = ConfigDict(defer_build=True)
@@ -103,6 +104,7 @@ class Manifest(BaseModel):
     granted: dict[str, KnownFile] = {}
     days: dict[str, MadeDay] = {}
     pending: dict[str, str] = {}
+    unproven: dict[str, str] = {}
 
     @property
     def outputs(self) -> dict[str, KnownFile]:
@@ -225,7 +227,8 @@ def _is_sound(manifest: Manifest) -> bool:
     names = {*manifest.inputs, *manifest.pending, *manifest.outputs}
     names.update(*(made.inputs for made in manifest.days.values()))
     paths = {part for path in manifest.granted for part in path.split("/")}
-    return all(map(_is_plain, names | paths)) and all(map(_is_day, manifest.days)) and _is_text(manifest)
+    days = {*manifest.days, *manifest.unproven}
+    return all(map(_is_plain, names | paths)) and all(map(_is_day, days)) and _is_text(manifest)
 
 
 def _is_plain(name: str) -> bool:
@@ -256,6 +259,7 @@ def _is_text(manifest: Manifest) -> bool:
 def _texts(manifest: Manifest) -> Iterator[str]:
     yield from (manifest.treatment, manifest.input_dir, manifest.last_error or "")
     yield from (made.warning for made in manifest.days.values())
+    yield from manifest.unproven.values()
     if manifest.last_success:
         yield manifest.last_success.ts
 

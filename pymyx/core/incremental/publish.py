@@ -99,6 +99,7 @@ def publish(stage: Stage, output: Output, made: dict[str, MadeDay], context: set
             code = "" if day == WHOLE and held else made[day].code  # held: not what the folder was made by, so stale
             records[day] = made[day].model_copy(update={"outputs": outputs, "warning": warning, "code": code})
     manifest.days = dict(sorted({**({} if WHOLE in made else manifest.days), **records}.items()))
+    manifest.unproven = {day: why for day, why in manifest.unproven.items() if day not in made and WHOLE not in made}
     manifest.pending = {}
     removed = () if held else tuple(_fewer(results(old), made_now))
     return Published(tuple(sorted(hashes)), foreign, tuple(held), removed)
