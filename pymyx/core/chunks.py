@@ -151,7 +151,12 @@ class Chunks:
         windows, looks = self.plan.windows, self.step.treatment.days or Days(before=0, after=0)
         made = {
             day: MadeDay(
-                code=self.facts.code, params=self.facts.params, inputs=windows[day], outputs={}, warning=warning
+                code=self.facts.code,
+                params=self.facts.params,
+                inputs=windows[day],
+                outputs={},
+                warning=warning,
+                days=self.facts.looks,
             )
             for day in chunk.days
         }
@@ -164,7 +169,7 @@ class Chunks:
         """Keep why a chunk failed; put its halves, or its days, at the end of the queue, or give all up."""
         unchanged = f"nothing was published; `{self.output.shown}` is unchanged"
         if not self.plan.whole:  # of several days, that is told of all at the end
-            unchanged = "" if len(self.plan.stale) > 1 else "; ".join(self._left_as_it_was(chunk.days))
+            unchanged = "" if len(self.plan.stale) > 1 else "; ".join(self.left_as_it_was(chunk.days))
         self.failures[chunk] = treatment_error(order, ending, duration_s, unchanged)
         unloaded = isinstance(ending.outcome, Failure) and ending.outcome.phase != "run"
         timed_out, alone = ending.stopped == "timeout", len(chunk.days) == 1
@@ -213,7 +218,7 @@ class Chunks:
             notes = [
                 _were(counted(sorted(self.days)), "published"),
                 _were(counted(untried), "not tried"),
-                *self._left_as_it_was(sorted([*bad, *untried])),
+                *self.left_as_it_was(sorted([*bad, *untried])),
             ]
             if len(kinds) > len(shown):
                 notes.append(f"{len(kinds) - len(shown)} more errors, each another one, are not shown")
@@ -223,7 +228,7 @@ class Chunks:
             *faults, *others, **{name: value for name, value in vars(first).items() if name != "faults"}
         )
 
-    def _left_as_it_was(self, days: list[str]) -> list[str]:
+    def left_as_it_was(self, days: list[str]) -> list[str]:
         """What is so of days that were not made: some have published files, of others there is nothing."""
         known = self.output.manifest.days
         kept = [day for day in days if day in known and known[day].outputs]

@@ -263,7 +263,8 @@ def _so_far(chunks: Chunks) -> str:
     if not chunks.days:
         return f"nothing was published; `{chunks.step.output_shown}` is unchanged"
     made, stale = chunks.plan.counted(chunks.days), chunks.plan.counted(chunks.plan.stale)
-    return f"{len(made)} of {len(stale)} days were published; the others are as before"
+    others = chunks.left_as_it_was([day for day in chunks.plan.stale if day not in chunks.days])
+    return "; ".join([f"{len(made)} of {len(stale)} days were published", *others])
 
 
 def _tell_of_plan(step: Step, facts: Facts, plan: Plan, options: Options, listener: Listener) -> None:

@@ -726,6 +726,63 @@ def test_keep_going(station: SmallProject) -> None:
     assert (caught.value.done, caught.value.failed) == (["rolling_mean", "total"], ["split_days"])
 
 
+def test_changed_days_are_the_reason(station: SmallProject) -> None:
+    """A day that was made by other `days` says so, unless its own input changed too; made by unknown ones, it does not."""
+    run_flow("chain")
+    contract = station.root / "treatments" / "split_days" / "treatment.json"
+    said = contract.read_text(encoding="utf-8")
+    document = json.loads(said)
+    for days in ({"before": 2, "after": 1}, {"before": 0, "after": 0}, {"before": 0, "after": 2}):
+        contract.write_text(json.dumps({**document, "days": days}), encoding="utf-8")
+        assert {reasons()[day(number)] for number in (1, 2, 3, 4)} == {"days changed"}
+    write(station, 1, f"{day(1)}T12:00:00Z;9\n")
+    assert [reasons()[day(number)] for number in (1, 2)] == ["input changed", "days changed"]
+    write(station, 1)
+
+    del document["days"]
+    contract.write_text(json.dumps(document), encoding="utf-8")
+    assert reasons() == {"whole": "days changed"}
+    run_flow("chain")
+    assert reasons() == {}
+    contract.write_text(said, encoding="utf-8")
+    assert {reasons()[day(number)] for number in (1, 2, 3, 4)} == {"days changed"}
+    run_flow("chain")
+    assert reasons() == {}
+
+    path = station.root / "data" / ".pymyx" / "split" / "manifest.json"  # as one was written before this was recorded
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    for one in manifest["days"].values():
+        del one["days"]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    assert reasons() == {}
+    contract.write_text(
+        said.replace('"before": 1', '"before": 0').replace('"after": 1', '"after": 0'), encoding="utf-8"
+    )
+    assert "days changed" not in reasons().values()
+    assert reasons()
+
+
+def test_a_shrunk_file_does_not_clear_the_error(copier: SmallProject) -> None:
+    """A run that finds nothing to make, but a raw file smaller than it was, fails; an error from before holds on."""
+    write(copier, 1, "whole\n")
+    write(copier, 2, "good\n")
+    run_treatment("copy", "data/in", "data/out")
+    write(copier, 2, "boom\n")
+    with pytest.raises(TreatmentError):
+        run_treatment("copy", "data/in", "data/out")
+    write(copier, 2, "good\n")
+    write(copier, 1, "w\n")
+    path = copier.root / "data" / ".pymyx" / "out" / "manifest.json"
+    for _ in range(2):
+        with pytest.raises(LateDataError):
+            run_treatment("copy", "data/in", "data/out")
+        assert "boom" in json.loads(path.read_text(encoding="utf-8"))["last_error"]
+    write(copier, 1, "whole\n")
+    write(copier, 2, "good\n")
+    run_treatment("copy", "data/in", "data/out")
+    assert json.loads(path.read_text(encoding="utf-8"))["last_error"] is None
+
+
 def test_all_up_to_date_clears_the_error(station: SmallProject) -> None:
     """A day whose input is again what it was made from has failed no more: flow and status say the same."""
     write(station, 4, f"{day(4)}T12:00:00Z;1234\n")
@@ -763,7 +820,10 @@ def test_ended_in_the_middle(copier: SmallProject, signum: int) -> None:
         runner.send_signal(signum)
         _, told = runner.communicate(timeout=50)
     if signum == signal.SIGINT:
-        assert told == "error: interrupted (SIGINT)\nnote: 14 of 28 days were published; the others are as before\n"
+        assert (
+            told
+            == f"error: interrupted (SIGINT)\nnote: 14 of 28 days were published; nothing was published for 14 days ({day(15)} to {day(28)})\n"
+        )
         assert copier.statuses == ["copy start", "copy error"]
     assert len(os.listdir(copier.output)) == 14
     deadline = time.monotonic() + 5

@@ -56,6 +56,11 @@ class Facts:
     odd: dict[str, str]
     unowned: tuple[str, ...]
 
+    @property
+    def looks(self) -> list[int]:
+        """How far a day looks, `before` and `after`, as it is recorded; nothing for the whole folder."""
+        return [self.days.before, self.days.after] if self.days else []
+
     @cached_property
     def smaller(self) -> dict[str, tuple[int, int]]:
         """The raw files that are smaller than recorded: their sizes in bytes then and now."""

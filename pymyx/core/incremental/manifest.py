@@ -50,7 +50,8 @@ class KnownFile(BaseModel):
 class MadeDay(BaseModel):
     """How one day was made: from which code, params and input files (name: sha256), and what came of it.
 
-    `warning` is the first one of the child that made it, where files were set aside.
+    `warning` is the first one of the child that made it, where files were set aside; `days` is how far it looked,
+    before and after: nothing for the whole folder, null where that is not known.
     """
 
     model_config = ConfigDict(defer_build=True)
@@ -60,6 +61,7 @@ class MadeDay(BaseModel):
     inputs: dict[str, str]
     outputs: dict[str, KnownFile]
     warning: str = ""
+    days: Annotated[list[Whole64], Field(max_length=2)] | None = None
 
 
 class LastSuccess(BaseModel):

@@ -27,6 +27,7 @@ Reason = Literal[
     "new",
     "input changed",
     "neighbour changed",
+    "days changed",
     "params changed",
     "code changed",
     "output missing",
@@ -288,10 +289,16 @@ def _window_of(day: str, inputs: dict[str, str], looks: Days) -> dict[str, str]:
 
 def _reason(day: str, window: dict[str, str], made: MadeDay | None, facts: Facts, choice: Choice) -> Reason | None:
     if made is None:
-        return "new"
+        by_days = facts.manifest and facts.days is None and any(one.days for one in facts.manifest.days.values())
+        return "days changed" if by_days else "new"
     if window != made.inputs:
         changed = {name for name, _ in window.items() ^ made.inputs.items()}
-        return "input changed" if day == WHOLE or {day, ""} & set(map(day_of, changed)) else "neighbour changed"
+        if day == WHOLE or {day, ""} & set(map(day_of, changed)):
+            return "input changed"
+    if made.days is not None and made.days != facts.looks:
+        return "days changed"
+    if window != made.inputs:
+        return "neighbour changed"
     if made.params != facts.params:
         return "params changed"
     if made.code != facts.code:
