@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from pymyx.core.contract.grants import reads
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError
 from pymyx.core.incremental.facts import owned_manifest
@@ -94,7 +95,7 @@ def plan_flow(
     planned = []
     for step in load_flow(project, name):
         plan = plan_step(step, chosen.choice)[1] if step.input_dir.is_dir() else None
-        may_change = step.input_dir in changing
+        may_change = step.input_dir in changing or reads(project, step.treatment, changing)
         if may_change or plan is None or not plan.idle:
             changing.add(step.output_dir)
         planned.append(Planned(step.treatment.name, step.input_shown, step.output_shown, plan, may_change))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from pymyx.core.contract.grants import unsigned
+from pymyx.core.contract.grants import reads, unsigned
 from pymyx.core.contract.run_py import is_stub
 from pymyx.core.contract.treatment import Step, check_treatment, load_treatment, treatment_names
 from pymyx.core.errors import ContractError, Fault, PymyxError, did_you_mean, listed
@@ -27,12 +28,12 @@ def status_of(project: Project, flow: str) -> dict[str, Any]:
     steps, faults = check_flow(project, flow)
     if faults:
         raise ContractError(*faults)
-    changing: set[str] = set()
+    changing: set[Path] = set()
     stands = []
     for step in steps:
-        one = _stand(step, may_change=step.input_shown in changing)
+        one = _stand(step, may_change=step.input_dir in changing or reads(project, step.treatment, changing))
         if one["state"] != "up to date":
-            changing.add(one["output_dir"])
+            changing.add(step.output_dir)
         stands.append(one)
     return {"flow": flow, "up_to_date": not changing, "steps": stands}
 

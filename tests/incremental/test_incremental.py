@@ -726,6 +726,21 @@ def test_keep_going(station: SmallProject) -> None:
     assert (caught.value.done, caught.value.failed) == (["rolling_mean", "total"], ["split_days"])
 
 
+def test_a_grant_that_an_earlier_step_writes(station: SmallProject) -> None:
+    """What a step may read beside its input may change with the steps before: dry run and status say so, as of input."""
+    (station.root / "data" / "more").mkdir()
+    (station.root / "data" / "more" / f"m_{day(1)}.csv").write_text("1", encoding="utf-8")
+    for read in ("data/split", f"data/split/low__{day(1)}.parquet"):
+        station.treatment("copy", COPY, allow={"read": [read]}, **DAY_WISE)
+        station.flow(CHAIN[0], {"treatment": "copy", "input": "more", "output": "copied"})
+        run_flow("chain")
+        assert [one.may_change for one in plan_flow("chain")] == [False, False]
+        assert [one["state"] for one in status_of(find_project(), "chain")["steps"]] == ["up to date"] * 2
+        write(station, 1, f"{day(1)}T12:00:00Z;{len(read)}\n")
+        assert [one.may_change for one in plan_flow("chain")] == [False, True]
+        assert [one["state"] for one in status_of(find_project(), "chain")["steps"]] == ["stale", "may change"]
+
+
 def test_changed_days_are_the_reason(station: SmallProject) -> None:
     """A day that was made by other `days` says so, unless its own input changed too; made by unknown ones, it does not."""
     run_flow("chain")

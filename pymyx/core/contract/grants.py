@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from pymyx.core.contract.models import Treatment
@@ -14,6 +15,13 @@ def signed_paths(project: Project, treatment: Treatment) -> list[Path]:
     """The granted paths that lie under the root, absolute and normal."""
     paths = dict.fromkeys(_absolute(project, path) for path in treatment.allow.read)
     return [path for path in paths if path.is_relative_to(project.root)]
+
+
+def reads(project: Project, treatment: Treatment, folders: Iterable[Path]) -> bool:
+    """Whether one of the granted paths is, holds or lies in one of these folders."""
+    granted = [Path(os.path.realpath(path)) for path in signed_paths(project, treatment)]
+    real = [Path(os.path.realpath(folder)) for folder in folders] if granted else []
+    return any(one.is_relative_to(path) or path.is_relative_to(one) for path in granted for one in real)
 
 
 def unsigned(project: Project, treatment: Treatment) -> list[str]:
@@ -29,7 +37,7 @@ def grant_faults(project: Project, treatment: Treatment, output_dir: Path | None
     if not treatment.allow.read:
         return []
     shown = project.shown(project.treatments / treatment.name / "treatment.json")
-    written = [(number, path, _written(project, path, output_dir)) for number, path in enumerate(treatment.allow.read)]
+    written = [(number, path, refusal(project, path, output_dir)) for number, path in enumerate(treatment.allow.read)]
     return [
         Fault(
             f"treatment `{treatment.name}` may not read `{path}`: {what}",
@@ -42,7 +50,8 @@ def grant_faults(project: Project, treatment: Treatment, output_dir: Path | None
     ]
 
 
-def _written(project: Project, granted: str, output_dir: Path | None) -> str:
+def refusal(project: Project, granted: str, output_dir: Path | None) -> str:
+    """Why a path may not be granted to what writes `output_dir`; nothing where it may."""
     path = _absolute(project, granted)
     real = Path(os.path.realpath(path))
     if Path(os.path.realpath(project.log)).is_relative_to(real):

@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from pymyx.core.contract.grants import refusal
 from pymyx.core.contract.models import Failure, Raised
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, TreatmentError
@@ -128,8 +129,12 @@ def _permission(order: Order, types: list[str], told: str, traceback: str) -> tu
     if readable or not os.path.lexists(path[1]):
         return "a treatment writes to output_dir only; what it reads is never changed", ""
     note = "a treatment reads its input folder and its own, and writes to output_dir only"
-    grant = _grant(name, f'"read": ["{project.shown(Path(path[1]))}"]')
-    return note, f"{grant}; or put the file into treatments/{name}/"
+    beside = f"put the file into treatments/{name}/"
+    granted = project.shown(Path(path[1]))
+    if why := refusal(project, granted, order.step.output_dir):
+        return f"{note}; `{granted}` cannot be granted: {why}", beside
+    grant = _grant(name, f'"read": ["{granted}"]')
+    return note, f"{grant}; or {beside}"
 
 
 def _more(name: str, limit: str) -> str:
