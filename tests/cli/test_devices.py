@@ -13,7 +13,7 @@ import pytest
 
 from pymyx.cli.devices import names_of, summed_up
 
-from .conftest import REPO, SmallProject, heed_interrupts
+from ..conftest import REPO, SmallProject, heed_interrupts
 
 COPY = """
 import os, shutil
