@@ -76,6 +76,7 @@ def test_the_flow_on_the_sample(repo_copy: Callable[[], Path]) -> None:
 def test_the_other_commands(repo_copy: Callable[[], Path]) -> None:
     """Run a treatment, run a flow, ask for the status, create a treatment, which runs, and check it all."""
     root = repo_copy()
+    assert in_clone(".venv/bin/pymyx flow valve_activity", root).returncode == 0  # `status` asks for every flow
     others = [command for command in COMMANDS if command.startswith(".venv")]
     assert [command.split()[1] for command in others] == ["run", "flow", "status", "--help", "new", "check"]
     for command in others:

@@ -22,6 +22,8 @@ from ..conftest import REPO, heed_interrupts, processes_of, snapshot
 
 Pymyx = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS = ["check", "describe", "flow", "init", "list", "log", "new", "run", "status"]
+TREATMENTS = sorted(path.parent.name for path in REPO.glob("treatments/*/treatment.json"))
+CONTRACTS = [*TREATMENTS, *REPO.glob("flows/*.json")]
 
 
 @pytest.fixture(scope="session")
@@ -82,8 +84,8 @@ def station(pymyx: Pymyx, tmp_path: Path) -> Path:
 
 def test_a_first_walk(pymyx: Pymyx, station: Path) -> None:
     """init, check, flow, status: in five minutes, with no manual."""
-    assert pymyx("check").stdout == "6 contract files checked: no fault\n"
-    stale = pymyx("status")
+    assert pymyx("check").stdout == f"{len(CONTRACTS)} contract files checked: no fault\n"
+    stale = pymyx("status", "valvometry_daily")
     assert stale.returncode == 1
     assert stale.stdout.splitlines()[:4] == [
         "valvometry_daily: not up to date",
@@ -230,8 +232,8 @@ def test_quiet(pymyx: Pymyx, station: Path) -> None:
 def test_list_and_describe(pymyx: Pymyx, station: Path) -> None:
     """What there is, and all that its contract says."""
     listed = json.loads(pymyx("list", "--json").stdout)
-    assert list(listed["treatments"]) == ["aggregate", "clean", "parse", "resample", "transform"]
-    assert list(listed["flows"]) == ["valvometry_daily"]
+    assert list(listed["treatments"]) == TREATMENTS
+    assert list(listed["flows"]) == ["valve_activity", "valvometry_daily"]
     assert "  clean             Stub: writes no file yet." in pymyx("list").stdout
     told = pymyx("describe", "parse").stdout
     for text in (
@@ -267,7 +269,7 @@ def test_status_tells_failures_and_who_is_at_work(pymyx: Pymyx, station: Path) -
     path = station / "treatments" / "clean" / "run.py"
     path.write_text('def run(input_dir, output_dir, params):\n    raise ValueError("spoiled")\n', encoding="utf-8")
     assert pymyx("flow", "valvometry_daily").returncode == 1
-    status = json.loads(pymyx("status", "--json").stdout)
+    status = json.loads(pymyx("status", "valvometry_daily", "--json").stdout)
     states = [step["state"] for step in status["flows"][0]["steps"]]
     assert states == ["up to date", "failed", "may change", "may change", "may change"]
     assert (
@@ -280,7 +282,7 @@ def test_status_tells_failures_and_who_is_at_work(pymyx: Pymyx, station: Path) -
         lock.write(f"{os.getpid()} 2026-01-20T00:00:00Z")
         lock.truncate()
         lock.flush()
-        held = pymyx("status")
+        held = pymyx("status", "valvometry_daily")
         assert held.returncode == 1
         assert held.stdout.splitlines()[1:4:2] == [
             "1/5 parse -> data/10_parsed: running",
@@ -332,7 +334,7 @@ def test_check_for_github(pymyx: Pymyx, station: Path) -> None:
     )
     assert annotations[1].startswith("::error file=treatments/parse/run.py,line=2::`run` is defined as ")
     document = json.loads(pymyx("check", "--json").stdout)
-    assert document["checked"] == 6
+    assert document["checked"] == len(CONTRACTS)
     assert document["faults"][0]["where"] == "treatments/clean/treatment.json, params.spike_threshold.default"
     assert list(document["faults"][0]) == ["what", "where", "evidence", "notes", "hint"]
 
@@ -365,10 +367,10 @@ def test_help_is_the_text_that_is_kept(pymyx: Pymyx, tmp_path: Path, command: st
     [
         (["stauts"], "no command `stauts`\n  accepted: --help, --version, check, describe, flow, init, list, log, new, run, status\nhint: did you mean `status`?"),
         (["--versoin"], "no option `--versoin`\n  accepted: --help, --version, check, describe, flow, init, list, log, new, run, status\nhint: did you mean `--version`?"),
-        (["flow", "valvometry_dayly"], "no flow `valvometry_dayly`\n  at flows\n  accepted: valvometry_daily\nhint: did you mean `valvometry_daily`?"),
+        (["flow", "valvometry_dayly"], "no flow `valvometry_dayly`\n  at flows\n  accepted: valve_activity, valvometry_daily\nhint: did you mean `valvometry_daily`?"),
         (["flow", "valvometry_daily", "--frce"], "unrecognized arguments: --frce\nhint: did you mean `--force`?"),
         (["flow"], "the following arguments are required: FLOW\nhint: pymyx flow --help"),
-        (["run", "prase", "--input", "data/00_raw", "--output", "x"], "no treatment `prase`\n  accepted: aggregate, clean, parse, resample, transform\nhint: did you mean `parse`?"),
+        (["run", "prase", "--input", "data/00_raw", "--output", "x"], f"no treatment `prase`\n  accepted: {', '.join(TREATMENTS)}\nhint: did you mean `parse`?"),
         (["log", "-n", "-1"], "argument -n: `-1` is not a number of events\nhint: pymyx log --help"),
     ],
 )  # fmt: skip
@@ -496,7 +498,11 @@ def test_the_old_ways_still_work(installed: Path, pymyx: Pymyx, station: Path) -
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert module("pymyx", "check") == module("pymyx.core.validator") == "6 contract files checked: no fault\n"
+    assert (
+        module("pymyx", "check")
+        == module("pymyx.core.validator")
+        == f"{len(CONTRACTS)} contract files checked: no fault\n"
+    )
     module("pymyx.core.runner", "--treatment", "parse", "--input", "data/00_raw", "--output", "data/10_parsed")
     assert module("pymyx", "flow", "valvometry_daily").startswith(
         "1/5 parse: data/00_raw -> data/10_parsed  up to date\n"

@@ -563,7 +563,8 @@ def test_private_functions_classes_and_annotations_are_free(good: SmallProject) 
 def test_this_repository() -> None:
     """The contracts that PyMyx ships have no fault."""
     checked, faults = check([str(REPO)])
-    assert (checked, faults) == (6, [])
+    contracts = [*REPO.glob("treatments/*/treatment.json"), *REPO.glob("flows/*.json")]
+    assert (checked, faults) == (len(contracts), [])
 
 
 @pytest.mark.parametrize("kind", ["treatments", "flows"])
