@@ -1,0 +1,70 @@
+"""What the tests of the valve treatments share: tables by day, treatments as functions, and the data kept beside the checkout."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import warnings
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from .conftest import REPO
+
+CHAIN = ("flag", "opening", "grid", "activity")
+DAY = date(2026, 1, 20)
+
+
+def contract(name: str) -> dict[str, Any]:
+    """The treatment.json of a treatment of this repository."""
+    document: dict[str, Any] = json.loads((REPO / "treatments" / name / "treatment.json").read_text(encoding="utf-8"))
+    return document
+
+
+def apply(name: str, source: Path, target: Path, **params: Any) -> list[str]:
+    """Run a treatment's function, loaded anew as in a child, and return its warnings; params are its defaults but these."""
+    spec = importlib.util.spec_from_file_location(f"treatment_{name}", REPO / "treatments" / name / "run.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    defaults = {param: about["default"] for param, about in contract(name)["params"].items()}
+    assert set(params) <= set(defaults)
+    target.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        module.run(str(source), str(target), {**defaults, **params})
+    return [str(one.message) for one in caught]
+
+
+def instants(day: date | str, seconds: Any) -> pd.DatetimeIndex:
+    """Instants of a UTC day, from its seconds."""
+    nanoseconds = pd.to_timedelta(np.asarray(seconds, float), unit="s")
+    return pd.DatetimeIndex(pd.Timestamp(day, tz="UTC") + nanoseconds, name="ts").as_unit("ns")
+
+
+def write(folder: Path, name: str, ts: pd.DatetimeIndex, **columns: Any) -> Path:
+    """Write a table as parse does, `name` is <domain>__<YYYY-MM-DD>."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.parquet"
+    pd.DataFrame({"ts": ts, **columns, "domain": name.partition("__")[0]}).to_parquet(path, index=False)
+    return path
+
+
+def read(folder: Path, name: str) -> pd.DataFrame:
+    """The tables of a folder whose names begin so, one after another."""
+    return pd.concat([pd.read_parquet(path) for path in sorted(folder.glob(f"{name}__*.parquet"))], ignore_index=True)
+
+
+def oyster() -> Path:
+    """The real oyster day, where it is: in PYMYX_SHARED, or in shared/data beside the checkout; else the test is skipped."""
+    shared = Path(os.environ.get("PYMYX_SHARED", REPO.parent / "shared"))
+    path = shared / "data" / "oyster_hfni-1_2026-01-20.csv"
+    if not path.exists():
+        pytest.skip(f"the oyster recording is not at {path}; PYMYX_SHARED names the folder that holds data/")
+    return path
