@@ -62,9 +62,11 @@ def read(folder: Path, name: str) -> pd.DataFrame:
 
 
 def oyster() -> Path:
-    """The real oyster day, where it is: in PYMYX_SHARED, or in shared/data beside the checkout; else the test is skipped."""
-    shared = Path(os.environ.get("PYMYX_SHARED", REPO.parent / "shared"))
-    path = shared / "data" / "oyster_hfni-1_2026-01-20.csv"
-    if not path.exists():
-        pytest.skip(f"the oyster recording is not at {path}; PYMYX_SHARED names the folder that holds data/")
-    return path
+    """The real oyster day: in `shared/data` beside the checkout, or where PYMYX_SHARED says; else the test is skipped."""
+    beside = [REPO.parent / "shared", REPO.parent.parent / "shared"]  # the second for a worktree
+    folders = [Path(os.environ["PYMYX_SHARED"])] if os.environ.get("PYMYX_SHARED") else beside
+    paths = [folder / "data" / "oyster_hfni-1_2026-01-20.csv" for folder in folders]
+    found = [path for path in paths if path.exists()]
+    if not found:
+        pytest.skip(f"there is no recording of an oyster at {paths[0]}; PYMYX_SHARED names the folder of data/")
+    return found[0]
