@@ -216,7 +216,7 @@ def test_swapped_with_since(tmp_path: Path) -> None:
 
 def test_the_oyster_turned_round(tmp_path: Path) -> None:
     """It closes at 25.2 and opens at 13.7 % a second: with the wrong `open_is` that is said, with the right one not."""
-    rows = pd.read_csv(oyster(), sep=";", parse_dates=["ts"]).query("ts < '2026-01-21'")
+    rows = pd.read_csv(oyster(), sep=";", parse_dates=["ts"]).iloc[:-1]  # the last is of the next day
     ts = pd.DatetimeIndex(rows["ts"]).as_unit("ns")
     write(tmp_path / "in", NAME, ts, m0=rows["m0"], m0_flag=np.ones(len(rows), np.uint8))
     assert apply("opening", tmp_path / "in", tmp_path / "out") == []
