@@ -173,7 +173,7 @@ def days_of(folder: Path, levels: dict[str, tuple[float, float]]) -> None:
 def test_the_days_before(tmp_path: Path) -> None:
     """The outermost of the day and the six before it; none after it, and none of another animal."""
     days = [f"2026-01-{number}" for number in range(20, 29)]
-    levels = {day: (300.0, 700.0) for day in days}
+    levels = dict.fromkeys(days, (300.0, 700.0))
     days_of(tmp_path / "in", {**levels, days[0]: (200, 900), days[8]: (100, 999)})
     apply("opening", tmp_path / "in", tmp_path / "out")
     reference = read(tmp_path / "out", "reference")
