@@ -134,7 +134,7 @@ def test_two_devices(tmp_path: Path) -> None:
     assert "device_flag" not in read(tmp_path / "out", "bio_signal")
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "three": ({"fail_span": {"bio_signal": [0, 1, 2]}}, "param `fail_span`: `bio_signal` must be two numbers"),
     "turned": ({"spike_above": {"bio_signal": [9, 1]}}, "param `spike_above`: `bio_signal` must be two numbers"),
     "far": ({"flat_s": {"bio_signal": [60, 90_000]}}, "flat_s at most a day, 86400; not [60, 90000]"),
@@ -163,7 +163,12 @@ def faulty(rows: int) -> np.ndarray:
     return values
 
 
-SPANS = {"fail_span": [0, 1023], "suspect_span": [1, 1022], "spike_above": [100, 300], "flat_s": [120, 600]}
+SPANS: dict[str, Any] = {
+    "fail_span": [0, 1023],
+    "suspect_span": [1, 1022],
+    "spike_above": [100, 300],
+    "flat_s": [120, 600],
+}
 
 
 def ioos(values: np.ndarray, ts: pd.DatetimeIndex) -> np.ndarray:
