@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from .conftest import REPO
 from .recording import Rack, write_days
 from .valves import CHAIN, DAY, apply, instants, oyster, read, write
 
@@ -298,6 +301,8 @@ def chain(root: Path, raw: list[Path], **params: dict[str, Any]) -> None:
         ts = pd.DatetimeIndex(frame["ts"]).as_unit("ns")
         valves = {name: frame[name].to_numpy() for name in frame if name.startswith("m")}
         write(root / "parsed", f"bio_signal__{path.stem[-10:]}", ts, **valves)
+        if "outdoor_temp" in frame:
+            write(root / "parsed", f"environment__{path.stem[-10:]}", ts, outdoor_temp=frame["outdoor_temp"].to_numpy())
     for name, source in zip(CHAIN, ("parsed", *CHAIN), strict=False):
         apply(name, root / source, root / name, **params.get(name, {}))
 
@@ -332,6 +337,22 @@ def test_the_truth_of_the_generator(tmp_path: Path, open_is: str) -> None:
         off = found[one].to_numpy() - truth[one].to_numpy()
         assert np.abs(off).max() <= np.timedelta64(PERIOD_S, "s")
     assert found["complete"].all()
+
+
+def test_as_plain_pandas(tmp_path: Path) -> None:
+    """The chain against another way to write it, the script that its speed is measured by: all numbers are the same."""
+    chain(tmp_path, write_days(tmp_path / "raw", days=2))
+    (tmp_path / "plain").mkdir()
+    script = REPO / "tests" / "benchmarks" / "peers" / "valve_pandas.py"
+    subprocess.run([sys.executable, str(script), str(tmp_path / "parsed"), str(tmp_path / "plain")], check=True)
+    compared = {"flag": ("bio_signal", "environment"), "grid": ("grid",), "activity": ("hourly", "daily", "events")}
+    for treatment, names in compared.items():
+        for path in [path for name in names for path in sorted((tmp_path / treatment).glob(f"{name}__*"))]:
+            ours, theirs = pd.read_parquet(path), pd.read_parquet(tmp_path / "plain" / path.name)
+            theirs = theirs.reset_index() if theirs.index.name else theirs.reset_index(drop=True)
+            kept = [name for name in ours if name in theirs]
+            assert len(kept) >= 3
+            pd.testing.assert_frame_equal(ours[kept], theirs[kept], check_dtype=False)
 
 
 def test_the_oyster(tmp_path: Path) -> None:

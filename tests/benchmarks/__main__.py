@@ -1,12 +1,17 @@
-"""Runs one benchmark: python -m tests.benchmarks executor|parse|incremental [--help]."""
+"""Runs one benchmark: python -m tests.benchmarks activity|executor|incremental|parse [--help]."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import executor, incremental, parse
+from tests.benchmarks import activity, executor, incremental, parse
 
-BENCHMARKS = {"executor": executor.main, "incremental": incremental.main, "parse": parse.main}
+BENCHMARKS = {
+    "activity": activity.main,
+    "executor": executor.main,
+    "incremental": incremental.main,
+    "parse": parse.main,
+}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHMARKS:
