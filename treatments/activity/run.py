@@ -45,17 +45,14 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         measures = _measures(around.to_numpy(), closed, 86_400 / len(own), params)
         measures = {name: each[len(eve) : len(eve) + len(own)] for name, each in measures.items()}
         file = path.with_name(f"reference__{day}.parquet")
-        reference = (pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["valve", *REFERENCE]))[
-            ["valve", *REFERENCE]
-        ]
-        tables = {
-            name: _summed(measures, own, span, params).merge(reference, "left", "valve")
-            for name, span in (("hourly", "h"), ("daily", "D"))
-        }
-        for name, rows in {**tables, "events": _events(around, closed, own.index)}.items():
-            table = pa.Table.from_pandas(rows, EVENTS if name == "events" else SUMS, preserve_index=False)
-            table = table.replace_schema_metadata({"params": json.dumps(params)})
-            pq.write_table(table, Path(output_dir) / f"{name}__{day}.parquet", compression="zstd")
+        reference = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["valve", *REFERENCE])
+        tables = {"events": pa.Table.from_pandas(_events(around, closed, own.index), EVENTS, preserve_index=False)}
+        for name, span in (("hourly", "h"), ("daily", "D")):
+            rows = _summed(measures, own, span, params).merge(reference, "left", "valve")
+            tables[name] = pa.Table.from_pandas(rows, SUMS, preserve_index=False)
+        for name, table in tables.items():
+            told, target = {"params": json.dumps(params)}, Path(output_dir) / f"{name}__{day}.parquet"
+            pq.write_table(table.replace_schema_metadata(told), target, compression="zstd")
 
 
 @lru_cache(maxsize=3)
@@ -110,18 +107,12 @@ def _measures(opening: np.ndarray, closed: np.ndarray, period_s: float, params: 
     """What is summed up, by bin and valve; a step is against the bin before, and null beside a gap."""
     known, step = ~np.isnan(opening), np.diff(opening, axis=0, prepend=np.nan)
     is_open = known & ~closed
-    return {
-        "known": known,
-        "is_open": is_open,
-        "opening": np.nan_to_num(opening),
-        "while_open": np.where(is_open, opening, 0),
-        "closures": closed & _before(is_open),
-        "openings": is_open & _before(closed),
-        "micro_closures": _micro_closures(opening, closed, period_s, params),
-        "moved_pct": np.nan_to_num(np.abs(step)),
-        "closing_max_pct_s": np.fmax(-step / period_s, 0),
-        "opening_max_pct_s": np.fmax(step / period_s, 0),
-    }
+    sums = {"known": known, "is_open": is_open, "opening": np.nan_to_num(opening)}
+    sums |= {"while_open": np.where(is_open, opening, 0), "moved_pct": np.nan_to_num(np.abs(step))}
+    sums |= {"closures": closed & _before(is_open), "openings": is_open & _before(closed)}
+    sums |= {"micro_closures": _micro_closures(opening, closed, period_s, params)}
+    speed = {"closing_max_pct_s": np.fmax(-step / period_s, 0), "opening_max_pct_s": np.fmax(step / period_s, 0)}
+    return sums | speed
 
 
 def _summed(measures: dict[str, np.ndarray], own: pd.DataFrame, span: str, params: dict) -> pd.DataFrame:

@@ -19,11 +19,8 @@ GOOD, NOT_EVALUATED, SUSPECT, FAIL, MISSING = 1, 2, 3, 4, 9
 SECOND = 1_000_000_000  # ns
 NEVER = (-np.inf, np.inf)
 TESTS = {"fail_span": NEVER, "suspect_span": NEVER, "spike_above": (np.inf, np.inf), "flat_s": (np.inf, np.inf)}
-ENCODINGS = {
-    "int64": "DELTA_BINARY_PACKED",
-    "timestamp[ns, tz=UTC]": "DELTA_BINARY_PACKED",
-    "double": "BYTE_STREAM_SPLIT",
-}
+DELTA, SPLIT = "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"
+ENCODINGS = {"int64": DELTA, "timestamp[ns, tz=UTC]": DELTA, "double": SPLIT}
 
 
 def run(input_dir: str, output_dir: str, params: dict) -> None:

@@ -35,8 +35,8 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         if domain != params["domain"]:
             shutil.copyfile(path, Path(output_dir) / path.name)
             continue
-        references = [_reference(valve, path, params) for valve in _good(path)[0]]
-        counts, opening = _good(path)[0], {}
+        (counts, ignored), opening = _good(path), {}
+        references = [_reference(valve, path, params, counts[valve], ignored) for valve in counts]
         for one in references:
             valve, closed, widest = one["valve"], _gape(one["closed"], params), _gape(one["open"], params)
             percent = 100 * (_gape(counts[valve], params) - closed) / (widest - closed)
@@ -52,9 +52,8 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         pq.write_table(table, target, compression="zstd", use_dictionary=False, column_encoding=how)
     if any(still.values()):
         names = ", ".join(f"{valve} ({days[0]} to {days[-1]})" for valve, days in still.items() if days)
-        warnings.warn(
-            f"valves without opening, dead or never moved by `least_range`, {params['least_range']:g}: {names}"
-        )
+        least = f"`least_range`, {params['least_range']:g}"
+        warnings.warn(f"valves without opening, dead or never moved by {least}: {names}")
     turned = {valve: each for valve, each in speeds.items() if each[1] > max(1.5 * each[0], 1)}
     if turned:
         names = ", ".join(f"{valve} ({closing:.1f}, {opens:.1f})" for valve, (closing, opens) in turned.items())
@@ -62,7 +61,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         warnings.warn(f"valves that close more slowly than they open, in % a second; {hint}: {names}")
 
 
-def _reference(valve: str, path: Path, params: dict) -> dict:
+def _reference(valve: str, path: Path, params: dict, counts: pd.Series, ignored: dict) -> dict:
     """Closed and open of a valve in counts on the day of `path`, from how many days; its state, and why."""
     domain, day = path.stem[:-12], np.datetime64(path.stem[-10:])
     since = np.datetime64(params["since"].get(valve, "0001-01-01"))
@@ -73,9 +72,8 @@ def _reference(valve: str, path: Path, params: dict) -> dict:
     each = [] if valve in params["calibration"] else [ends for ends in each if ends]
     lows, highs = zip(*each, strict=True) if each else ([np.nan], [np.nan])
     closed, widest = params["calibration"].get(valve, (sign * min(lows), sign * max(highs)))
-    counts, ignored = _good(path)
     state, reason = "alive", None
-    if not counts[valve].notna().any():
+    if not counts.notna().any():
         state, reason = ("ignored", ", ".join(ignored[valve])) if valve in ignored else ("no value", None)
     elif not np.isfinite(_gape(closed, params) - _gape(widest, params)):
         state, reason = "no opening", "closed or open lies beyond no_field"
