@@ -68,15 +68,19 @@ def _flags(column: pd.Series, domain: str, params: dict) -> np.ndarray:
     height = np.where(alone, np.minimum(np.abs(rise[:-1]), np.abs(rise[1:])), 0)
     suspect[1:-1] |= height > _pair(params, "spike_above", domain)[0]
     fail[1:-1] |= height > _pair(params, "spike_above", domain)[1]
-    # flat line: how long since it last changed, or since a gap
+    # flat line: how long since it last changed, or since a gap; few values stay for long
     known = np.flatnonzero(~np.isnan(values))
-    at, values = at[known], values[known]
-    changed = (np.diff(values, prepend=np.nan) != 0) | (np.diff(at, prepend=0) > params["flat_gap_s"] * SECOND)
-    unchanged = at - at[np.maximum.accumulate(np.where(changed, np.arange(len(at)), 0))]
-    suspect[known] |= unchanged >= _pair(params, "flat_s", domain)[0] * SECOND
-    fail[known] |= unchanged >= _pair(params, "flat_s", domain)[1] * SECOND
+    at, values, (doubtful, wrong) = at[known], values[known], _pair(params, "flat_s", domain)
+    begins = np.flatnonzero((np.diff(values) != 0) | (np.diff(at) > params["flat_gap_s"] * SECOND)) + 1
+    begins, ends = np.append(0, begins), np.append(begins, len(at))
+    for run in np.flatnonzero(at[ends - 1] - at[begins] >= doubtful * SECOND) if len(at) else ():
+        rows = slice(begins[run], ends[run])
+        suspect[known[rows]] |= at[rows] - at[begins[run]] >= doubtful * SECOND
+        fail[known[rows]] |= at[rows] - at[begins[run]] >= wrong * SECOND
     tested = any(domain in params[test] for test in TESTS)
-    return np.select([fail, suspect], [FAIL, SUSPECT], GOOD if tested else NOT_EVALUATED)
+    flags = np.full(len(column), GOOD if tested else NOT_EVALUATED, np.uint8)
+    flags[suspect], flags[fail] = SUSPECT, FAIL
+    return flags
 
 
 def _pair(params: dict, test: str, domain: str) -> tuple[float, float]:
@@ -109,7 +113,7 @@ def _read(path: Path) -> tuple[pa.Table, np.ndarray, pd.DataFrame]:
         )
     rows = table.to_pandas().set_index("ts").select_dtypes("number").astype(float)
     first = ~rows.index.duplicated()
-    return table, first, rows[first]
+    return table, first, rows if first.all() else rows[first]
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -66,7 +66,7 @@ def _held(path: Path, names: list[str], bins: pd.DatetimeIndex, most: int) -> tu
     for file in (path.with_name(f"{path.stem[:-12]}__{day + step}.parquet") for step in (-1, 0, 1)):
         number = (_rows(file).index - bins[0]) // period
         near = (number >= -most) & (number < len(bins) + most)
-        parts.append(_rows(file).set_axis(number).reindex(columns=names)[near])
+        parts.append(_rows(file)[near].set_axis(number[near]).reindex(columns=names))
     rows = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=names, dtype=float)])
     means = rows.groupby(rows.index).mean().reindex(range(-most, len(bins) + most))
     known, place = means.notna().to_numpy(), np.arange(len(means))[:, np.newaxis]

@@ -42,8 +42,9 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
             percent = 100 * (_gape(counts[valve], params) - closed) / (widest - closed)
             percent = np.clip(percent if one["state"] == "alive" else counts[valve] * np.nan, 0, 100)
             opening[valve] = pd.Series(percent, counts.index, "float32")
-            speeds[valve] = np.maximum(speeds.get(valve, 0), _fastest(opening[valve]))
             still[valve] = [*still.get(valve, []), *([day] if one["state"] == "no opening" else [])]
+        for valve, fastest in _fastest(pd.DataFrame(opening, counts.index)).items():
+            speeds[valve] = np.maximum(speeds.get(valve, 0), fastest)
         table = pa.Table.from_pylist(references, pa.schema(REFERENCE))
         pq.write_table(table, Path(output_dir) / f"reference__{day}.parquet", compression="zstd")
         how = {"ts": "DELTA_BINARY_PACKED", **dict.fromkeys(opening, "BYTE_STREAM_SPLIT")}
@@ -109,8 +110,10 @@ def _quantiles(path: Path, at: tuple[float, float], sign: int) -> dict[str, tupl
     return {valve: tuple(np.quantile(each * sign, at)) for valve, each in counts.items() if len(each)}
 
 
-def _fastest(opening: pd.Series) -> tuple[float, float]:
-    """The fastest closing and opening, in % a second, between rows at most 3 s apart; 0 without such rows."""
+def _fastest(opening: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """The fastest closing and opening of each valve, in % a second, between rows at most 3 s apart, or 0."""
     seconds = np.diff(opening.index.asi8) / 1e9
-    speed = np.diff(opening)[seconds <= 3] / seconds[seconds <= 3]
-    return np.fmax.reduce(-speed, initial=0), np.fmax.reduce(speed, initial=0)
+    speeds = {valve: np.diff(each.to_numpy())[seconds <= 3] / seconds[seconds <= 3] for valve, each in opening.items()}
+    return {
+        valve: (-np.fmin.reduce(each, initial=0), np.fmax.reduce(each, initial=0)) for valve, each in speeds.items()
+    }
