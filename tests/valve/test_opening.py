@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from .recording import Rack, write_days
-from .valves import DAY, apply, instants, oyster, read, write
+from ..recording import Rack, write_days
+from .tables import DAY, apply, instants, oyster, read, write
 
 NAME = f"bio_signal__{DAY}"
 

@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from .conftest import REPO
+from ..conftest import REPO
+from .tables import DAY, apply, read
 from .test_picture import BINS, MISSING_EXTRA, grid
-from .valves import DAY, apply, read
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

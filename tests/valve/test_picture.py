@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from .conftest import REPO, SmallProject
-from .valves import DAY, apply, instants
+from ..conftest import REPO, SmallProject
+from .tables import DAY, apply, instants
 
 MISSING_EXTRA = "matplotlib is not installed: it is the extra `plot`"
 BINS = 8_640

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from .conftest import REPO, SmallProject
-from .valves import CHAIN, DAY, apply, contract, instants, read, write
+from ..conftest import REPO, SmallProject
+from .tables import CHAIN, DAY, apply, contract, instants, read, write
 
 DAYS = [DAY + timedelta(days=number) for number in range(9)]
 EVERY_S = 5

@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from .conftest import REPO
-from .recording import Rack, write_days
-from .valves import CHAIN, DAY, apply, instants, oyster, read, write
+from ..conftest import REPO
+from ..recording import Rack, write_days
+from .tables import CHAIN, DAY, apply, instants, oyster, read, write
 
 PERIOD_S = 10
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from .conftest import REPO
+from ..conftest import REPO
 
 CHAIN = ("flag", "opening", "grid", "activity")
 DAY = date(2026, 1, 20)

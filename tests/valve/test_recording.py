@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from .conftest import REPO
-from .recording import ADC, Animal, Rack, main, write_day, write_days
+from ..conftest import REPO
+from ..recording import ADC, Animal, Rack, main, write_day, write_days
 
 DAY = date(2026, 1, 20)
 NOON_S = (DAY - date(1970, 1, 1)).days * 86_400 + 43_200

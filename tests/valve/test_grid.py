@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from .valves import DAY, apply, instants, read, write
+from .tables import DAY, apply, instants, read, write
 
 NEXT = "2026-01-21"
 

@@ -1,0 +1,1 @@
+"""The valve treatments and their flow, against oracles written apart from them."""
