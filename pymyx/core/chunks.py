@@ -142,8 +142,8 @@ class Chunks:
     def _names_for(self, chunk: Chunk) -> list[str] | None:
         """The input files of its days, or None for the whole folder as it is."""
         if not self.plan.whole:
-            return sorted({name for day in chunk.days for name in self.plan.windows[day]})
-        if self.facts.odd:  # they cannot be looked at: what is there but for them
+            return self.facts.on_disk({name for day in chunk.days for name in self.plan.windows[day]})
+        if self.facts.odd:  # passed over: what is there but for them
             return sorted({*os.listdir(self.step.input_dir)} - self.facts.odd.keys())
         return None
 

@@ -88,8 +88,8 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
         TreatmentError: the treatment failed.
     """
     step, plan, output, whole = chunks.step, chunks.plan, chunks.output, day == WHOLE
-    names = None if whole else sorted(plan.windows[day])
-    if whole and (unseen := chunks.facts.odd.keys() | plan.shrunk.keys()):
+    names = None if whole else chunks.facts.on_disk(plan.windows[day])
+    if whole and (unseen := chunks.facts.odd.keys() | {*chunks.facts.on_disk(plan.shrunk)}):
         names = sorted({*os.listdir(step.input_dir)} - unseen)
     with staged(output.folder, output.shown) as stage, Children() as children:
         order = order_for(step, stage, names, chunks.options, output.lock)

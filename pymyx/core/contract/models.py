@@ -63,7 +63,9 @@ class Contract(BaseModel):
 class Input(Contract):
     """What a treatment reads."""
 
-    format: Literal["csv", "parquet"] = Field(description="the format of the files it reads")
+    format: Literal["csv", "parquet"] = Field(
+        description="the format of the files it reads; csv: *.csv, *.tsv, *.dat, each also .gz"
+    )
     description: Text
 
 

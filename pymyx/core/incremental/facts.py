@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +41,8 @@ class Facts:
         days: how far a day looks, or None: at the whole folder.
         raw: whether no treatment made the input folder; files that are gone from there were archived, not revoked.
         input_id: the id of the input folder's manifest; nothing for a raw folder.
-        odd: entries of the input folder that cannot be looked at, with the reason.
+        packed: the names on the disk of the input files that are compressed; all else names them without `.gz`.
+        odd: entries of the input folder that are passed over, with the reason.
         unowned: files of the output's format that lie in the output folder and that no run owns.
     """
 
@@ -53,6 +55,7 @@ class Facts:
     days: Days | None
     raw: bool
     input_id: str
+    packed: dict[str, str]
     odd: dict[str, str]
     unowned: tuple[str, ...]
 
@@ -70,6 +73,10 @@ class Facts:
             for name, file in self.inputs.items()
             if name in known and file.size < known[name].size
         }
+
+    def on_disk(self, names: Iterable[str]) -> list[str]:
+        """Input files by their names on the disk, sorted."""
+        return sorted(self.packed.get(name, name) for name in names)
 
     def remember(self, manifest: Manifest, shrunk: dict[str, tuple[int, int]]) -> bool:
         """Put down what was found; whether that changes anything.
@@ -102,7 +109,7 @@ def look(step: Step, *, force: bool) -> Facts:
     """
     manifest = owned_manifest(step, force=force)
     known = manifest.inputs if manifest else {}
-    inputs, odd = input_files(step.input_dir, ENDINGS[step.treatment.input.format], known)
+    inputs, packed, odd = input_files(step.input_dir, ENDINGS[step.treatment.input.format], known)
     raw = not manifest_path(step.input_dir).exists()
     if known and not inputs:
         _refuse_emptied_input(step, raw=raw)
@@ -122,6 +129,7 @@ def look(step: Step, *, force: bool) -> Facts:
         days=days,
         raw=raw,
         input_id="" if raw else id_of(step.input_dir),
+        packed=packed,
         odd=odd,
         unowned=tuple(unowned_files(step.output_dir, OUTPUT_ENDINGS[step.treatment.output.format], ours)),
     )

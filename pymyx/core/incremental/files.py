@@ -19,7 +19,7 @@ from pymyx.core.errors import Fault, UsageError
 from pymyx.core.incremental.manifest import KnownFile
 
 RACY_NS = 3_000_000_000  # a file changed so short a time ago may change again without a trace (git calls it racy)
-ENDINGS = {"csv": (".csv", ".csv.gz"), "parquet": (".parquet",)}
+ENDINGS = {"csv": (".csv", ".tsv", ".dat", ".csv.gz", ".tsv.gz", ".dat.gz"), "parquet": (".parquet",)}
 OUTPUT_ENDINGS = {**ENDINGS, "png": (".png",), "svg": (".svg",), "html": (".html",)}
 WORTH_THREADS = 1 << 24  # bytes to hash; sha256 of large blocks lets other threads run
 UNREADABLE = "unreadable"  # in place of a hash
@@ -41,26 +41,44 @@ def day_of(name: str) -> str:
 
 def input_files(
     folder: Path, ending: tuple[str, ...], known: dict[str, KnownFile]
-) -> tuple[dict[str, KnownFile], dict[str, str]]:
+) -> tuple[dict[str, KnownFile], dict[str, str], dict[str, str]]:
     """The input files of a folder: regular files of that `ending`, links followed, none that starts with `_` or `.`.
 
-    Beside them those entries that cannot be looked at, each with the reason; none of them is known.
+    A file that was compressed is the one it was: its name is that without `.gz`, its hash that of its content; the
+    second dict has, by that name, the one on the disk. The third has the entries that are passed over, each with the
+    reason: they cannot be looked at (none of these is known), or are compressed and lie beside the plain file.
 
     Raises:
         UsageError: the folder, or a known file in it, cannot be read.
     """
     try:
-        with os.scandir(folder) as entries:
-            chosen = [(entry.name, entry.path) for entry in entries if is_of(ending, entry.name)]
+        names = sorted(name for name in os.listdir(folder) if is_of(ending, name))  # a plain file before its packed one
     except OSError as error:
         raise UsageError(Fault(f"the input folder cannot be read: {error.strerror}", str(folder))) from error
-    found, odd = _hashed(sorted(chosen), known, follow=True)
+    packed: dict[str, str] = {}
+    passed_over: dict[str, str] = {}
+    plain = set()
+    for name in names:
+        unpacked = name[:-3] if is_packed(name) else name
+        if unpacked in plain:
+            passed_over[name] = f"`{unpacked}` lies beside it, and is read"
+            continue
+        plain.add(unpacked)
+        if unpacked != name:
+            packed[unpacked] = name
+    found, odd = _hashed(((name, f"{folder}/{packed.get(name, name)}") for name in sorted(plain)), known, follow=True)
     for name, why in odd.items():
         if name in known:
             hint = "mend it; or remove it, if it is to be gone"
             what = f"an input file cannot be looked at: {why}"
-            raise UsageError(Fault(what, str(folder / name), notes=("nothing was run",), hint=hint))
-    return found, odd
+            raise UsageError(Fault(what, str(folder / packed.get(name, name)), notes=("nothing was run",), hint=hint))
+        passed_over[packed.get(name, name)] = why
+    return found, packed, passed_over
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file of that name is compressed by gzip."""
+    return name.lower().endswith(".gz")
 
 
 def is_of(ending: tuple[str, ...], name: str) -> bool:
@@ -88,7 +106,7 @@ def code_of(folder: Path) -> dict[str, str]:
     """The hashes of a treatment's files, by path: every regular file but treatment.json, caches and hidden files."""
     files, others = _files_below(folder, lambda name: name[0] != "." and name != "__pycache__")
     files.pop("treatment.json", None)
-    return {**others, **{path: _hash_if_there(place) for path, place in files.items()}}
+    return {**others, **{path: _hash_if_there(place)[0] for path, place in files.items()}}
 
 
 def granted_files(
@@ -174,14 +192,15 @@ def _hashed(
             found[name] = one
         else:
             unknown.append((name, path, status, time.time_ns()))
-    hashes = _hashes([path for _, path, _, _ in unknown], sum(status.st_size for _, _, status, _ in unknown))
-    for (name, _, status, now_ns), sha256 in zip(unknown, hashes, strict=True):
+    hash_one = _content_hash if follow else _hash_if_there
+    hashes = _hashes(hash_one, [path for _, path, _, _ in unknown], sum(one.st_size for _, _, one, _ in unknown))
+    for (name, _, status, now_ns), (sha256, unpacked) in zip(unknown, hashes, strict=True):
         settled = max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS < now_ns
         if sha256 == UNREADABLE and follow:
             odd[name] = "it may not be read"
         elif sha256:
             mark = stat_key(status) if settled and sha256 != UNREADABLE else (status.st_size, 0, 0, 0)
-            found[name] = KnownFile(stat=mark, sha256=sha256)
+            found[name] = KnownFile(stat=mark, sha256=sha256, unpacked=unpacked)
     return dict(sorted(found.items())), odd
 
 
@@ -190,18 +209,37 @@ def stat_key(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _hashes(paths: list[str], size: int) -> Iterable[str]:
-    """The hashes of files, of `size` bytes in all; nothing for one that is gone."""
+def _hashes(
+    hash_one: Callable[[str], tuple[str, int | None]], paths: list[str], size: int
+) -> Iterable[tuple[str, int | None]]:
+    """The hashes of files, of `size` bytes in all; see `_hash_if_there`."""
     if size < WORTH_THREADS:
-        return map(_hash_if_there, paths)
+        return map(hash_one, paths)
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(_hash_if_there, paths))
+        return list(pool.map(hash_one, paths))
 
 
-def _hash_if_there(path: str) -> str:
+def _hash_if_there(path: str) -> tuple[str, int | None]:
+    """The hash of a file, nothing for one that is gone; and, of one that is unpacked to be hashed, its size then."""
     try:
-        return hash_of(path)
+        return hash_of(path), None
     except FileNotFoundError:
-        return ""
+        return "", None
+
+
+def _content_hash(path: str) -> tuple[str, int | None]:
+    """The same, of a compressed file for its content; one that cannot be unpacked is hashed as it is."""
+    if not is_packed(path):
+        return _hash_if_there(path)
+    import gzip
+    import zlib
+
+    try:
+        with gzip.open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+    except FileNotFoundError:
+        return "", None
+    except (OSError, EOFError, zlib.error):
+        return _hash_if_there(path)

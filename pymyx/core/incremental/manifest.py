@@ -33,18 +33,20 @@ class KnownFile(BaseModel):
 
     `stat` (size in bytes, modification and change time in ns, inode) tells that the file is still the one of
     `sha256`; all but the size are 0 when it was so young, or from the future, that a later change might not show in
-    it. Null where nothing is known but the hash.
+    it. Null where nothing is known but the hash. Of a compressed input file `sha256` is the hash and `unpacked` the
+    size in bytes of its content.
     """
 
     model_config = ConfigDict(defer_build=True)
 
     stat: tuple[Whole64, Whole64, Whole64, Whole64] | None
     sha256: str
+    unpacked: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
     @property
     def size(self) -> int:
-        """In bytes; 0 where it is not known."""
-        return self.stat[0] if self.stat else 0
+        """In bytes, of its content; 0 where it is not known."""
+        return self.unpacked if self.unpacked is not None else self.stat[0] if self.stat else 0
 
 
 class MadeDay(BaseModel):
@@ -197,12 +199,25 @@ def read_manifest(output_dir: Path, shown: str) -> Manifest | None:
         return None
     _see_that_it_is_not_newer(document, path, shown)
     if isinstance(document, dict) and document.get("manifest") == 1:
-        document["manifest"] = NUMBER
+        document = _from_number_1(document)
     try:
         manifest = Manifest.model_validate(document)
     except ValidationError:
         return None
     return manifest if _is_sound(manifest) else None
+
+
+def _from_number_1(document: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of number 1, which named compressed input files with their `.gz`."""
+
+    def unpacked(inputs: Any) -> Any:
+        return {name.removesuffix(".gz"): one for name, one in inputs.items()} if isinstance(inputs, dict) else inputs
+
+    days = document.get("days")
+    for made in days.values() if isinstance(days, dict) else ():
+        if isinstance(made, dict):
+            made["inputs"] = unpacked(made.get("inputs"))
+    return {**document, "manifest": NUMBER, "inputs": unpacked(document.get("inputs", {}))}
 
 
 def _content(path: Path, most: int) -> bytes:
