@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -45,7 +46,7 @@ def parse() -> Iterator[Callable[[str, str, dict[str, Any]], None]]:
     sys.path.insert(0, str(PARSE))
     yield import_module("run").run
     sys.path.remove(str(PARSE))
-    for name in ("run", "pieces", "quickly", "carefully", "columns"):
+    for name in ("run", "clean", "lines", "write"):
         del sys.modules[name]
 
 
@@ -101,7 +102,7 @@ def station(tmp_path: Path, parse: Callable[[str, str, dict[str, Any]], None]) -
     return Station(tmp_path, parse)
 
 
-PARSED = {
+PARSED: dict[str, list[tuple[Any, ...]]] = {
     "air__2026-01-20.parquet": [("2026-01-20T09:07:58+00:00", 18.94)],
     "bio__2026-01-20.parquet": [("2026-01-20T09:07:58+00:00", 10, 20)],
 }
@@ -121,6 +122,7 @@ ACCEPTED = {
     "25 other offset": ROW.replace("T09:07:58Z", "T10:07:58+01:00"),
     "25 short offset": ROW.replace("T09:07:58Z", "T07:37:58-0130"),
     "26 naive": ROW.replace("T09:07:58Z", " 09:07:58"),
+    "many zeros": ROW.replace(";10;", f";{'0' * 5000}10;"),
     "signs and zeros": ROW.replace(";10;", ";+10;").replace(";20;", ";0020;").replace("18.94", "+1.894e1"),
     "10 trailing delimiter": (HEADER + ROW).replace("\n", ";\n"),
     "10 trailing delimiter, not in the header": HEADER + ROW.replace("\n", ";\n"),
@@ -149,6 +151,7 @@ REJECTED = {
     "14 decimal comma": ("2026-01-20T09:07:59Z;10;20;18,94", 4, "'18,94' is no float"),
     "15 float": ("2026-01-20T09:07:59Z;12.0;20;1.5", 2, "'12.0' is no integer"),
     "16 beyond int64": ("2026-01-20T09:07:59Z;10;9223372036854775808;1.5", 3, "'9223372036854775808' is beyond int64"),
+    "16 zeros": (f"2026-01-20T09:07:59Z;10;{'0' * 5000}x;1.5", 3, f"'{'0' * 100}' is no integer"),
     "16 far beyond int64": (f"2026-01-20T09:07:59Z;10;{'9' * 5000};1.5", 3, f"'{'9' * 100}' is beyond int64"),
     "19 infinity": ("2026-01-20T09:07:59Z;10;20;inf", 4, "'inf' is no float"),
     "19 too large": ("2026-01-20T09:07:59Z;10;20;1e400", 4, "'1e400' is beyond the range of a float"),
@@ -162,6 +165,8 @@ REJECTED = {
     "24 now": ("now;10;20;1.5", 1, f"'now' {NO_TIME}"),
     "24 a date": ("2026-01-20;10;20;1.5", 1, f"'2026-01-20' {NO_TIME}"),
     "24 no seconds": ("2026-01-20T09:07Z;10;20;1.5", 1, f"'2026-01-20T09:07Z' {NO_TIME}"),
+    "24 no seconds, with an offset": ("2026-01-20T09:07-05:00;10;20;1.5", 1, f"'2026-01-20T09:07-05:00' {NO_TIME}"),
+    "24 an offset of 60 minutes": ("2026-01-20T09:07:59-0160;10;20;1.5", 1, f"'2026-01-20T09:07:59-0160' {NO_TIME}"),
     "24 half an offset": ("2026-01-20T09:07:59+02;10;20;1.5", 1, f"'2026-01-20T09:07:59+02' {NO_TIME}"),
     "24 American": ("03/04/2026 09:07:50;10;20;1.5", 1, f"'03/04/2026 09:07:50' {NO_TIME}"),
     "24 epoch": ("1768900078;10;20;1.5", 1, f"'1768900078' {NO_TIME}"),
@@ -191,6 +196,9 @@ def test_rejected_rows(station: Station, name: str, header: str) -> None:
     assert (file, place, told) == ("a.csv", [number, column], reason)
     assert text == line[:4096]
     assert station.said[0] == f"rows rejected, see _rejected*.jsonl: 1, first: a.csv:{number}: {reason}"
+    station.write(f"{header}{ROW}{line}\n{ROW}")  # nothing else that is unusual
+    assert {file: len(rows) for file, rows in station.parse().items()} == dict.fromkeys(PARSED, 2)
+    assert [tuple(reject[1:4]) for reject in station.rejects()] == [(number - 2, column, reason)]
     station.write(f"{header}{ROW}{line}")  # 22: as the last line, cut
     assert {file: len(rows) for file, rows in station.parse().items()} == dict.fromkeys(PARSED, 1)
     assert station.rejects()[0][4] == line[:4096]
@@ -202,6 +210,21 @@ REJECTED_FILES: dict[str, tuple[str | bytes, str]] = {
     "no timestamp column": ("time;m0;m1;temp\n" + ROW, "its header has no column `ts`: time;m0;m1;temp"),
     "12 double name": ("ts;m0;m0;temp\n" + ROW, "its header names m0 twice"),
     "5 another header": (HEADER + ROW + "ts;m1;m0;temp\n" + ROW, "another header stands at line 3: ts;m1;m0;temp"),
+    "5 another header, BOM": (HEADER + ROW + "\ufeffts;m1;m0;temp\n" + ROW, "another header stands at line 3: \ufeffts;m1;m0;temp"),
+    "5 another header, capitals": (HEADER + ROW + "TS;m1;m0;temp\n" + ROW, "another header stands at line 3: TS;m1;m0;temp"),
+    "5 another header, quotes": (HEADER + ROW + '"ts";"m1";"m0";"temp"\n' + ROW, 'another header stands at line 3: "ts";"m1";"m0";"temp"'),
+    "5 another header, other name of the time": (HEADER + ROW + "time;m1;m0;temp\n" + ROW, "another header stands at line 3: time;m1;m0;temp"),
+    "5 another header, longer": (HEADER + ROW + "ts;m0;m1;temp;battery\n" + ROW, "another header stands at line 3: ts;m0;m1;temp;battery"),
+    "5 another header, headerless": (ROW + "ts;m1;m0;temp\n" + ROW, "another header stands at line 2: ts;m1;m0;temp"),
+    "5 another header, key:value": (KEYED + KEYED + "ts;m1;m0;temp\n" + ROW, "another header stands at line 3: ts;m1;m0;temp"),
+    "5 another header, glued": (HEADER + ROW.strip() + "ts;m1;m0;temp\n" + ROW, "another header stands at line 2: 2026-01-20T09:07:58Z;10;20;18.94ts;m1;m0;temp"),
+    "5 another header, glued, headerless": (ROW + ROW.strip() + "ts;m1;m0;temp\n" + ROW, "another header stands at line 2: 2026-01-20T09:07:58Z;10;20;18.94ts;m1;m0;temp"),
+    "5 another header, as long, ending in another column": ("ts;m0;temp;m10\n" + ROW + "ts;m0;temp;m1\n" + ROW, "another header stands at line 3: ts;m0;temp;m1"),
+    "5 another header, names in other capitals": ("ts;m0;M0;temp\n" + ROW + "ts;M0;m0;temp\n" + ROW, "another header stands at line 3: ts;M0;m0;temp"),
+    "6 no declared column": ("ts;a;b;c\n" + ROW * 10, "none of its columns is declared; it has: ts, a, b, c; declared are: m0, m1, temp"),
+    "6 no declared key": ("2026-01-20T09:07:58Z;a:1;b:2\n" * 10, "none of its keys is declared; it has: ts, a, b; declared are: m0, m1, temp"),
+    "names of columns that nobody declared": ("Zeit;a;b;c\n" + ROW, "its header has no column `ts`: Zeit;a;b;c"),
+    "24 epoch": ("1768900078;nan;nan;18.94\n" * 2, "its first field '1768900078' is no timestamp such as 2026-01-20T09:07:58Z, and its first line names no declared column"),
     "9 every row longer": ("ts;m0;m1\n" + ROW + ROW, "every row is longer than its header: 4 fields, expected 3"),
     "9 every row longer, headerless": (ROW.replace("\n", ";1\n"), "every row is longer than the declared columns: 5 fields, expected 4"),
     "35 gzip": (gzip.compress(ROW.encode()), "it is compressed by gzip; name it .csv.gz"),
@@ -212,10 +235,11 @@ REJECTED_FILES: dict[str, tuple[str | bytes, str]] = {
 
 @pytest.mark.parametrize("name", REJECTED_FILES)
 def test_rejected_files(station: Station, name: str) -> None:
-    """A file that is no recording is one entry in the rejects; the others are parsed; alone, it is an error."""
+    """A file that is no recording is one entry in the rejects, alone as beside others, which are parsed."""
     content, reason = REJECTED_FILES[name]
     station.write(content, "bad.csv")
-    assert station.error() == f"nothing could be read from 1 file; first: bad.csv: {reason}"
+    assert station.parse() == {}
+    assert station.said[0] == f"files rejected, see _rejected*.jsonl: 1, first: bad.csv: {reason}"
     station.write(ROW)
     assert station.parse() == PARSED
     assert station.rejects() == [("bad.csv", None, None, reason, "")]
@@ -256,6 +280,30 @@ def test_4_keys_beside_a_line_that_is_left(station: Station) -> None:
     assert [text for *_, text in station.rejects()] == [KEYED.replace("18.94", "1e999").strip()]
 
 
+def test_what_is_nearly_clean(station: Station) -> None:
+    """What could mislead the reading of many lines at once: one odd thing in a file that has no other."""
+    two = {name: [*rows, *rows] for name, rows in PARSED.items()}
+    station.write(HEADER + ROW + "\n" + ROW)  # a blank line, which a reader of CSV passes over
+    assert station.parse() == two
+    note = "ts;m0;m1;temp;note\n"
+    station.write(note + "2026-01-20T09:07Z;10;20;18.94;:\n" + ROW.replace("\n", ";7\n"))  # colons that make up for one
+    assert station.parse() == PARSED
+    assert [line for _, line, *_ in station.rejects()] == [2]
+    long = [ROW.replace("\n", f";{'x' * length}\n") for length in (1, 400_000, 600_000, 600_000, 1)]  # than a block
+    station.write(note + "".join(long))
+    assert len(station.parse()["bio__2026-01-20.parquet"]) == 5
+    words = ["a;b", '"x"', " y", "2026-01-20T09:07:58Z", "-1", "é"]  # no value, but not as they stand in a line
+    lines = ["a;b;20;1", '"x";20;1', " y;20;1", "-1;20;1", " -1 ;20;1", "é;20;1", '"é";20;1', "10;20;18.94"]
+    station.write("".join(f"2026-01-20T09:07:58Z;{line}\n" for line in lines))
+    assert [row[1] for row in station.parse(null_values=words)["bio__2026-01-20.parquet"]] == [*[None] * 4, 10]
+    assert [line for _, line, *_ in station.rejects()] == [1, 2, 3]
+    station.write("boot;m0:1\n" + ROW)  # a damaged line tells nothing of the shape
+    assert station.parse() == PARSED
+    ending = ROW.replace("\n", ";\n")
+    station.write(HEADER + ending + "\ufeff" + HEADER + ending)  # rows end with a delimiter, headers do not
+    assert station.parse() == two
+
+
 def test_block_boundaries(station: Station) -> None:
     """A file of several blocks is read whole: what stands at the end of one is seen together with what follows."""
     rows = [
@@ -267,11 +315,50 @@ def test_block_boundaries(station: Station) -> None:
         assert (station.said, station.rejects()) == ([], [])
 
 
-def test_5_repeated_header(station: Station) -> None:
-    """The same header again is skipped and counted."""
-    station.write(HEADER + ROW + HEADER + ROW)
+@pytest.mark.parametrize("first", [HEADER + ROW, ROW * 2, KEYED * 2], ids=["header", "headerless", "key:value"])
+@pytest.mark.parametrize("again", ["ts;m0;m1;temp", "\ufeffts;m0;m1;temp", '"ts";"m0";"m1";"temp"', "TS; M0;m1;temp;"])
+def test_5_repeated_header(station: Station, first: str, again: str) -> None:
+    """The same header again is skipped and counted, whatever stands round its names."""
+    rows = first.count("\n") - (first[0] == "t")
+    station.write(first + again + "\n" + first.splitlines()[1] + "\n")
+    assert len(station.parse()["bio__2026-01-20.parquet"]) == rows + 1
+    assert (station.said[0], station.rejects()) == ("repeated headers skipped: 1, first: a.csv:3", [])
+
+
+@pytest.mark.parametrize("first", [HEADER + ROW, ROW * 2, KEYED * 2], ids=["header", "headerless", "key:value"])
+@pytest.mark.parametrize("torn", ["ts", "ts;m0;", "ts;m0;m", "ts;m0;m1;te"])
+def test_5_a_torn_header(station: Station, first: str, torn: str) -> None:
+    """The beginning of the header, again, is a line that is no row."""
+    station.write(first + torn + "\n" + first.splitlines()[1] + "\n")
+    assert len(station.parse()["bio__2026-01-20.parquet"]) == first.count("2026") + 1
+    assert [(line, reason) for _, line, _, reason, _ in station.rejects()] == [(3, "it is the beginning of a header")]
+
+
+@pytest.mark.parametrize("row", [ROW, ROW.replace("Z", "+01:00"), ROW.replace("Z", ""), KEYED])
+@pytest.mark.parametrize(
+    "first", ["8;20;18.94", "\0\0{row}", "boot", ":20;temp:18.94", "18.94", "caf\xe9", '2026-01-20T09:07:58Z;"1']
+)
+def test_the_first_line_is_damaged(station: Station, first: str, row: str) -> None:
+    """A damaged first line of a file without a header costs that line, whatever the shape of its rows."""
+    damaged = first.replace("{row}", row.strip())
+    station.write(damaged.encode("latin-1") + b"\n" + (row * 3).encode())
+    assert len(station.parse()["bio__2026-01-20.parquet"]) == 3
+    assert [(line, len(text) > 0) for _, line, _, _, text in station.rejects()] == [(1, True)]
+
+
+def test_doubled_names_that_nobody_declared(station: Station) -> None:
+    """Names that stand twice in a header are no fault where nobody reads them."""
+    station.write("ts;note;m0;note;m1;temp\n2026-01-20T09:07:58Z;a;10;b;20;18.94\n")
+    assert station.parse() == PARSED
+
+
+def test_blank_lines_and_form_feeds(station: Station) -> None:
+    """Blank lines are no lines of either shape; a form feed is no blank."""
+    station.write(KEYED + "\n \n\n" + KEYED + ROW)
     assert len(station.parse()["bio__2026-01-20.parquet"]) == 2
-    assert "repeated headers skipped: 1, first: a.csv:3" in station.said
+    station.write(KEYED + KEYED.replace("m0", "\x0cm0") + KEYED)
+    assert len(station.parse()["bio__2026-01-20.parquet"]) == 2
+    assert [(line, column) for _, line, column, *_ in station.rejects()] == [(2, 2)]
 
 
 def test_6_7_missing_and_extra_columns(station: Station) -> None:
@@ -279,7 +366,8 @@ def test_6_7_missing_and_extra_columns(station: Station) -> None:
     station.write("ts;m1;battery\n2026-01-20T09:07:58Z;20;3.3\n")
     assert station.parse() == {"bio__2026-01-20.parquet": [("2026-01-20T09:07:58+00:00", None, 20)]}
     assert station.said == [
-        "files without the columns m0, temp, which are null: 1, first: a.csv",
+        "files without the columns m0, which are null: 1, first: a.csv",
+        "files without any column of the domain `air`, which gets no rows of them: 1, first: a.csv",
         "files with columns that no domain names, not written (battery): 1, first: a.csv",
     ]
     station.write("ts;m1;note\n2026-01-20T09:07:58Z;20;seen\n")
@@ -289,9 +377,10 @@ def test_6_7_missing_and_extra_columns(station: Station) -> None:
 def test_10_trailing_delimiter_with_a_value(station: Station) -> None:
     """A field too many is no trailing delimiter when it holds something, on however few rows."""
     station.write(HEADER + ROW.replace("\n", ";\n") * 2 + ROW.replace("\n", ";7\n"))
-    assert station.error().startswith(
-        "nothing could be read from 1 file; first: a.csv: every row is longer than its header"
-    )
+    assert station.parse() == {}
+    assert [(line, reason) for _, line, _, reason, _ in station.rejects()] == [
+        (None, "every row is longer than its header: 5 fields, expected 4")
+    ]
 
 
 def test_17_integers_never_pass_through_a_float(station: Station) -> None:
@@ -312,10 +401,10 @@ def test_17_integers_never_pass_through_a_float(station: Station) -> None:
 
 def test_18_null_words(station: Station) -> None:
     """Empty cells and the words of `null_values` are null, and counted; no other word is."""
-    words = ["", "NaN", "NA", "null", "None", "N/A", "n/a", "#N/A"]
+    words = ["", "NaN", "nan", "NAN", "NA", "null", "None", "N/A", "n/a", "#N/A"]
     station.write("".join(ROW.replace(";10;", f";{word};") for word in words))
-    assert [row[1] for row in station.parse()["bio__2026-01-20.parquet"]] == [None] * 8
-    assert "empty cells, now null: 8, first: a.csv:1" in station.said
+    assert [row[1] for row in station.parse()["bio__2026-01-20.parquet"]] == [None] * 10
+    assert "empty cells, now null: 10, first: a.csv:1" in station.said
     station.write(ROW + ROW.replace("18.94", "ERR") + ROW.replace("18.94", "NaN"))
     assert [row[1] for row in station.parse(null_values=["ERR"])["air__2026-01-20.parquet"]] == [18.94, None]
     assert [reason for *_, reason, _ in station.rejects()] == ["'NaN' is no float"]
@@ -352,9 +441,15 @@ def test_26_time_zone(station: Station) -> None:
     times = [row[0] for name in rows if name.startswith("bio") for row in rows[name]]
     assert times == ["2026-01-19T23:30:00+00:00", "2026-07-19T22:30:00+00:00", "2026-07-20T00:30:00+00:00"]
     assert [reason for *_, reason, _ in station.rejects()] == [
-        "'2026-03-29T02:30:00' is no single time in Europe/Paris",
-        "'2026-10-25T02:30:00' is no single time in Europe/Paris",
+        f"'{ts}' {what}, for summer time; for one that never follows it, set the param `tz` to +01:00"
+        for ts, what in (
+            ("2026-03-29T02:30:00", "does not exist in Europe/Paris: clocks go forward then"),
+            ("2026-10-25T02:30:00", "stands for two times in Europe/Paris: clocks go back then"),
+        )
     ]
+    rows = station.parse(tz="+01:00")
+    times = [row[0][11:16] for name in rows if name.startswith("bio") for row in rows[name]]
+    assert (times, station.rejects()) == (["23:30", "01:30", "23:30", "00:30", "01:30"], [])
 
 
 def test_29_clock(station: Station) -> None:
@@ -375,11 +470,38 @@ def test_29_clock(station: Station) -> None:
     )
     assert [path.name for path in station.out.glob("_*")] == ["_rejected__2026-01-20.jsonl"]
     (station.raw / "station_2026-01-20.csv").rename(station.raw / "station_2026-02-20.csv")
-    hint = "5 of its 5 rows are more than a day from 2026-02-20; a dump of many days wants a name without a date"
-    assert station.error() == f"nothing could be read from 1 file; first: station_2026-02-20.csv: {hint}"
+    assert station.parse() == {}
+    assert station.rejects()[0][3] == (
+        "5 of its 5 rows are more than a day from 2026-02-20; a dump of many days wants a name without a date"
+    )
     (station.raw / "station_2026-02-20.csv").rename(station.raw / "station.csv")
     assert len([name for name in station.parse() if name.startswith("bio")]) == 5
     assert "rows far from the others in time, kept (1970-01-01): 1, first: station.csv:5" in station.said
+
+
+def test_29_a_clock_is_told_before_a_value(station: Station) -> None:
+    """A row of another day is rejected for that, whatever else is wrong with it, and counts as such."""
+    station.write(ROW + ROW + ROW.replace("2026-01-20", "1970-01-01").replace(";10;", ";x;"), "a_2026-01-20.csv")
+    station.parse()
+    assert [(line, column, reason[:6]) for _, line, column, reason, _ in station.rejects()] == [(3, 1, "clock:")]
+
+
+def test_29_names_with_several_dates(station: Station) -> None:
+    """The last date counts, and the message says so; what lies before 1970 is a number of something else."""
+    station.write(ROW, "2026-01-20_to_2026-01-26.csv")
+    assert station.parse() == {}
+    assert station.rejects()[0][3] == (
+        "1 of its 1 rows are more than a day from 2026-01-26, the last of the dates in its name, after 2026-01-20; "
+        "a dump of many days wants a name without a date"
+    )
+    station.write(ROW.replace("20T", "25T") * 2 + ROW, "2026-01-20_to_2026-01-26.csv")
+    station.parse()
+    assert station.rejects()[0][3] == (
+        "clock: '2026-01-20T09:07:58Z' is more than a day from 2026-01-26, the last of the dates in its name, after 2026-01-20"
+    )
+    (station.raw / "2026-01-20_to_2026-01-26.csv").unlink()
+    station.write(ROW, "2026-01-20_SN1969-12-31.csv")
+    assert station.parse() == PARSED
 
 
 def test_30_order_and_duplicates(station: Station) -> None:
@@ -427,7 +549,30 @@ def test_32_identical_files(station: Station) -> None:
     station.write(ROW, "a.csv")
     station.write(ROW, "b.csv")
     assert len(station.parse()["bio__2026-01-20.parquet"]) == 2
-    assert station.said == ["files that are another's copy, byte for byte, all rows kept: 1, first: a.csv = b.csv"]
+    assert station.said == [
+        "files that are another's copy, byte for byte, all rows kept: 1, first: a.csv = b.csv",
+        "rows of an instant that has one already: 1, first: a.csv and b.csv",
+    ]
+
+
+def test_30_instants_that_several_files_have(station: Station) -> None:
+    """They are counted over all files of a day, naming two; files that differ in most are of two devices."""
+    hint = "pairs of files with other values at the same instants (two devices want a data folder each: --data DIR)"
+    rows = [ROW.replace(":58Z", f":{second}Z") for second in range(10, 20)]
+    other = [row.replace(";10;", ";11;") for row in rows]
+    station.write("".join(rows), "a.csv")
+    for same, differ, told in ((5, 5, False), (4, 6, True), (0, 6, True)):
+        station.write("".join([*rows[:same], *other[same : same + differ], ROW]), "b.csv")
+        assert len(station.parse()["bio__2026-01-20.parquet"]) == 11 + same + differ
+        assert f"rows of an instant that has one already: {same + differ}, first: a.csv and b.csv" in station.said
+        assert (f"{hint}: 1, first: a.csv and b.csv" in station.said) == told
+    station.write("".join(other).replace(";11;", ";;"), "b.csv")  # no value is another value
+    station.parse()
+    assert f"{hint}: 1, first: a.csv and b.csv" in station.said
+    station.write("ts;temp\n" + "".join(row.replace(";10;20;", ";") for row in rows), "b.csv")
+    station.write("ts;m0;m1\n" + "".join(row.replace(";18.94", "") for row in rows), "a.csv")
+    station.parse()
+    assert not [one for one in station.said if "instant" in one]  # of two domains: no row stands beside another
 
 
 def test_34_mixed_shapes(station: Station) -> None:
@@ -445,9 +590,11 @@ def test_35_lines_that_are_no_text(station: Station) -> None:
     (station.raw / "a.csv").unlink()
     station.write(gzip.compress(ROW.encode()), "a.CSV.GZ")
     assert station.parse() == PARSED
-    station.write(gzip.compress(ROW.encode())[:-10], "cut.csv.gz")
-    assert station.parse() == PARSED
-    assert station.rejects()[0][0] == "cut.csv.gz"
+    packed = gzip.compress(ROW.encode())
+    for damaged in (packed[:-10], packed[:12] + b"\xff\xff" + packed[14:]):
+        station.write(damaged, "cut.csv.gz")
+        assert station.parse() == PARSED
+        assert station.rejects()[0][0] == "cut.csv.gz"
 
 
 def test_36_huge_lines(station: Station) -> None:
@@ -485,21 +632,38 @@ def test_38_unreadable_file(station: Station) -> None:
 
 
 def test_nothing_to_read(station: Station) -> None:
-    """A folder without CSV says what is there instead; one with no good row names the first bad one."""
+    """A folder without CSV says what is there instead; for what is in the files, parse never raises."""
     assert station.error() == "no CSV file in raw; found there: nothing"
     station.write("x", "notes.txt")
-    assert station.error() == "no CSV file in raw; found there: notes.txt"
+    assert station.error() == "no CSV file in raw; found there: notes.txt; if notes.txt is CSV, name it .csv"
     station.write(HEADER + "2026-01-20T09:07:59Z;abc;20;1.5\n")
-    assert station.error() == (
-        "nothing could be read from 1 file; first: a.csv:2: column 2: 'abc' is no integer\n  2026-01-20T09:07:59Z;abc;20;1.5"
-    )
+    station.write("x", "b.DAT")
+    station.write("x", "c.tsv.gz")
+    assert station.parse() == {}
+    assert station.said == [
+        "rows rejected, see _rejected*.jsonl: 1, first: a.csv:2: 'abc' is no integer",
+        "files not read, as they are not named .csv: 3, first: b.DAT",
+    ]
 
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
         ({"delimiter": "::"}, "param `delimiter` must be one character, not '::'"),
-        ({"tz": "Europe/Pariss"}, "param `tz`: no time zone `Europe/Pariss`; use an IANA name such as Europe/Paris"),
+        *(
+            (
+                {"delimiter": one},
+                f"param `delimiter` cannot be {one!r}; use one that no value holds, such as ; or a tab",
+            )
+            for one in '\0"7-.:+_T\n\r\u00a6'
+        ),
+        *(
+            (
+                {"tz": tz},
+                f"param `tz`: no time zone `{tz}`; use an IANA name such as Europe/Paris, or an offset such as +01:00",
+            )
+            for tz in ("Europe/Pariss", "localtime", "+1:00", "+15:00", "01:00", "", "right/UTC")
+        ),
         ({"null_values": [1]}, "param `null_values` must be an array of strings, not [1]"),
         (
             {"types": {"bio": "integer"}},
@@ -575,13 +739,22 @@ def test_generated_days(project: SmallProject) -> None:
 
 
 def test_a_bad_folder_through_the_runner(project: SmallProject) -> None:
-    """The user sees the reason with its place, no traceback, and nothing is published."""
+    """A folder of which nothing is read has failed, by the first warning; its rejects are there to be looked at."""
     (project.root / "treatments" / "parse").symlink_to(PARSE)
     (project.input / "a.csv").write_text("ts,m0\n", encoding="utf-8")
     with pytest.raises(TreatmentError) as caught:
         run_treatment("parse", project.input, project.output)
     fault = caught.value.faults[0]
-    assert fault.what.startswith(
-        "treatment `parse` failed: ValueError: nothing could be read from 1 file; first: data/in/a.csv: its header"
-    )
-    assert fault.evidence == ()
+    assert "first: a.csv: its header has no column `ts`: ts,m0; its delimiter seems to be ','" in str(fault)
+    assert [path.name for path in project.output.iterdir()] == ["_rejected.jsonl"]
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no second file system to put it on")
+def test_by_hand_with_a_temporary_folder_on_another_disk(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    """parse runs alone wherever temporary files lie: what it writes is moved from disk to disk."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert os.stat(elsewhere).st_dev != station.raw.stat().st_dev
+        monkeypatch.setattr(tempfile, "tempdir", elsewhere)
+        station.write(ROW)
+        assert station.parse() == PARSED
+        assert os.listdir(elsewhere) == []

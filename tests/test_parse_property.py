@@ -115,7 +115,7 @@ def test_nothing_is_lost_or_changed(
         station = Station(Path(folder), parse)
         station.write(b"".join(line + end.encode() for line in header + lines))
         if not good:
-            assert "nothing could be read" in station.error()
+            assert station.parse() == {}
             return
         keyed_majority = shape != "keyed" or sum(b":" in line.partition(b";")[2] for line in lines) * 2 > len(lines)
         if not keyed_majority:

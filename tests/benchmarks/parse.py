@@ -45,24 +45,30 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks parse", description=__doc__)
     parser.add_argument("--days", type=int, default=30, metavar="N", help="days of 86,400 rows (default: 30)")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="times each is run (default: 5)")
+    parser.add_argument("--before", type=Path, metavar="DIR", help="another treatments/parse, measured beside")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        shutil.copytree(REPO / "treatments", root / "treatments")
+        shutil.copytree(REPO / "treatments" / "parse", root / "parse" / "treatments" / "parse")
+        ours = ["parse"]
+        if options.before:
+            ours.append("before")
+            shutil.copytree(options.before, root / "before" / "treatments" / "parse")
         days = _recording(root / "days", options.days)
         size = sum(path.stat().st_size for path in days) / 1e6
         print(f"{options.days} days, {size:.0f} MB, {options.rounds} rounds, {os.cpu_count()} processors")
-        costs = _measure(root, root / "days", ["parse", *PEERS], options.rounds)
+        costs = _measure(root, root / "days", [*ours, *PEERS], options.rounds)
         _print(costs)
         few = options.days // 3 or 1
         for name, change in (("clean", _clean), ("0.1 % of lines damaged", _damage), ("key:value", _keyed)):
             _recording(root / name, few, change)
-        variants = {
-            name: _measure(root, root / name, ["parse"], options.rounds)["parse"]
-            for name in ("clean", "0.1 % of lines damaged", "key:value")
-        }
-        print(f"parse, {few} days")
-        _print(variants)
+        variants: dict[str, dict[str, list[Cost]]] = {}
+        for name in ("clean", "0.1 % of lines damaged", "key:value"):
+            for one, each in _measure(root, root / name, ours, options.rounds).items():
+                variants.setdefault(one, {})[name] = each
+        for one, costs_of_it in variants.items():
+            print(f"{one}, {few} days")
+            _print(costs_of_it)
         _recording(root / "many", 4 * options.days)
         many = _measure(root, root / "many", ["parse"], 1)["parse"]
         peak = statistics.median(cost.peak_mb for cost in costs["parse"])
@@ -108,8 +114,9 @@ def _measure(root: Path, source: Path, names: list[str], rounds: int) -> dict[st
             shutil.rmtree(output.parent, ignore_errors=True)
             output.mkdir(parents=True)
             folders = ["--input", str(source), "--output", str(output)]
-            command = [sys.executable, "-m", "pymyx.core.runner", "--root", str(root), "--treatment", "parse", *folders]
-            if name != "parse":
+            project = ["--root", str(root / name), "--treatment", "parse"]
+            command = [sys.executable, "-m", "pymyx.core.runner", *project, *folders]
+            if name in PEERS:
                 peer = Path(__file__).parent / "peers" / f"{PEERS[name]}.py"
                 command = [sys.executable, str(peer), str(source), str(output)]
             costs[name].append(_cost(command, output))
