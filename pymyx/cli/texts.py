@@ -113,13 +113,14 @@ def closing_text(root: Path, given: str, command: str, *, sample: bool) -> str:
 
 
 def listing_text(listing: dict[str, Any]) -> str:
-    """The treatments and flows of a project."""
+    """The treatments and flows of a project, each with the first line of its description."""
     width = max((len(name) for names in listing.values() for name in names), default=0)
     lines = []
     for kind, names in listing.items():
         lines.append(f"{kind}:")
         for name, said in names.items():
-            lines.append(f"  {name:{width}}  {said or 'at fault: pymyx check tells why'}")
+            summary = (said or "at fault: pymyx check tells why").partition("\n")[0]
+            lines.append(f"  {name:{width}}  {summary}")
         if not names:
             lines.append("  (none)")
     return "\n".join(lines)

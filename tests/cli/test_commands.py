@@ -235,6 +235,7 @@ def test_list_and_describe(pymyx: Pymyx, station: Path) -> None:
     assert list(listed["treatments"]) == TREATMENTS
     assert list(listed["flows"]) == ["valve_activity", "valvometry_daily"]
     assert "  clean             Stub: writes no file yet." in pymyx("list").stdout
+    assert len(pymyx("list").stdout.splitlines()) == 1 + len(listed["treatments"]) + 1 + len(listed["flows"])
     told = pymyx("describe", "parse").stdout
     for text in (
         "treatment parse ",
