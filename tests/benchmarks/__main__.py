@@ -1,14 +1,15 @@
-"""Runs one benchmark: python -m tests.benchmarks activity|executor|incremental|parse [--help]."""
+"""Runs one benchmark: python -m tests.benchmarks activity|executor|exports|incremental|parse [--help]."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import activity, executor, incremental, parse
+from tests.benchmarks import activity, executor, exports, incremental, parse
 
 BENCHMARKS = {
     "activity": activity.main,
     "executor": executor.main,
+    "exports": exports.main,
     "incremental": incremental.main,
     "parse": parse.main,
 }
