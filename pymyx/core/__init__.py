@@ -16,7 +16,7 @@ The walk of one run, in the terms of the code:
         chunks.make               the stale days, a child for each chunk, side by side
           stage.staged            private folders: what it writes, works in, and a view of what it reads
           children.start          child.Child: the shim, its job on stdin, kept in by confinement.rules
-          children.wait           output.Relay shows what it prints; child.end tells how it ended, with both proofs
+          children.wait           Child.read shows what it prints; Child.end tells how it ended, with both proofs
           publish.publish         intent, renames, manifest in memory; or failure.treatment_error, and its halves again
           Removal.settle          what is not made any more goes, never all unasked
         Output.write_manifest     what was made from what

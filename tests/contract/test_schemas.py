@@ -64,7 +64,7 @@ def test_the_protocol_of_the_shim(tmp_path: Path, code: str, status: str) -> Non
     folders = {"treatment_dir": str(tmp_path), "input_dir": str(tmp_path), "output_dir": str(tmp_path)}
     report = os.memfd_create("report")
     job = {**folders, "params": {}, "sites": [], "runner": os.getpid(), "report": report, "keep": []}
-    job["deadline"] = time.monotonic() + 60
+    job |= {"deadline": time.monotonic() + 60, "grace_s": 3.0}
     done = subprocess.run(
         [sys.executable, "-I", "-B", "-X", "faulthandler", "-X", "utf8", str(SHIM)],
         input=json.dumps({**job, "memory_mb": None, "confine": None}).encode(),

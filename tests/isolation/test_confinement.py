@@ -468,7 +468,7 @@ def test_numbers_of_system_calls_are_those_of_the_headers() -> None:
     of_processes = {name: numbers for name, (numbers, _) in kernel.ON_PROCESSES.items()}
     known = {**kernel.SOCKETS, **kernel.KEYRINGS, **kernel.IPC, **kernel.ON_A_PROCESS, **of_processes}
     for machine, numbers in from_headers.items():
-        at = kernel.MACHINES.index(machine)
+        at = FILTERED.index(machine)
         assert {name: one[at] for name, one in known.items()} == {name: numbers[name] for name in known}
         assert kernel.SOCKETPAIR[at] == numbers["socketpair"]
 

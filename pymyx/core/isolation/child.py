@@ -1,11 +1,12 @@
-"""One child process: start the shim with its job, hear what it says, and tell how it ended.
+"""One child process: start the shim with its job, show what it prints, and tell how it ended.
 
-Job and outcome travel in files without a name (no pipe that could block), the output through one pipe that is
-read while the child lives; once it has ended nothing more is waited for, whoever still holds the pipe.
+Job and outcome travel in files without a name, the output through one pipe that is read while the child lives. Once
+the child has ended nothing more is waited for, whoever still holds the pipe.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import select
@@ -27,11 +28,12 @@ from pymyx.core.contract.models import Failure, Outcome, Success
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, TreatmentError
 from pymyx.core.isolation.confinement import Confine, rules
-from pymyx.core.isolation.output import Relay, Show
+from pymyx.core.isolation.output import Show
 
 SHIM = Path(__file__).parent / "shim" / "shim.py"
+GRACE_S = 3.0  # between SIGTERM and SIGKILL
+KEPT = 8_000  # characters of the output that are kept from its head, and from its tail
 LONGEST_STATEMENT = 1_000_000  # bytes of an outcome; the shim's own never come near it
-MOST_OUTPUT = 1 << 30  # bytes; who prints more is stopped
 PASSED = ("PATH", "LANG", "TZ")  # environment variables, beside LC_*
 
 
@@ -46,6 +48,7 @@ class Ending:
         output: head and tail of what it printed.
         stopped: why it was stopped, or nothing: `timeout` or `output`.
         cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
+        succeeded: whether both proofs of success are there: the outcome that says so, and exit code 0.
     """
 
     outcome: Success | Failure | None
@@ -55,11 +58,7 @@ class Ending:
     stopped: str
     cpu_s: float
     peak_mb: int
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether both proofs of success are there: the outcome that says so, and exit code 0."""
-        return isinstance(self.outcome, Success) and self.returncode == 0 and not self.stopped
+    succeeded: bool
 
 
 @dataclass
@@ -74,7 +73,8 @@ class Order:
         timeout_s, memory_mb: seconds it may take; megabytes that one of its processes may use, or None.
         confine: how far the kernel is to keep it in.
         keep: a descriptor that stays open to its very end.
-        days: those it is asked for, told as PYMYX_DAYS; None when it is asked for all that is in its input folder.
+        days: those it is asked for, told as PYMYX_DAYS (`2026-01-19,2026-01-20`): among their neighbours in its input
+            folder it may leave those out; None, and no such variable, when it is asked for all.
         processors: its share of them.
         show: called with what it prints, whole lines of text.
     """
@@ -96,60 +96,97 @@ class Order:
         """What the kernel is to keep it to; None for nothing."""
         return rules(self.step, [self.input_dir], [self.output_dir, self.scratch_dir], self.confine)
 
-    @property
-    def job(self) -> dict[str, Any]:
-        """What the shim is told of it."""
-        return {
-            "treatment_dir": str(self.step.code_dir),
-            "input_dir": str(self.input_dir),
-            "output_dir": str(self.output_dir),
-            "params": self.step.params,
-            "memory_mb": self.memory_mb,
-            "timeout_s": self.timeout_s,
-            "confine": self.rules,
-        }
-
-    @property
-    def real_paths(self) -> list[tuple[str, str]]:
-        """What stands in a text for its private folders, and the real folder of each."""
-        given = {self.output_dir: self.step.output_dir, self.input_dir: self.step.input_dir}
-        return [(form, str(real)) for path, real in given.items() if path != real for form in _forms(str(path))]
-
 
 class Child:
     """A child at work; made by starting it.
+
+    `deadline` is when its time is up, `printed` how many bytes it has printed so far; `exit_fd` is readable once it has
+    ended, where the system has such a thing (Linux). Who stops it says why in `stopped`.
 
     Raises:
         TreatmentError: the interpreter cannot be started.
     """
 
     def __init__(self, order: Order) -> None:
-        self.stopped = ""
-        self._real_paths = order.real_paths
+        step, scratch = order.step, str(order.scratch_dir)
         self.started = time.monotonic()
-        self._deadline = self.started + order.timeout_s
-        with ExitStack() as files:
-            self._stderr = files.enter_context(_nameless_file())
-            self._report = files.enter_context(_nameless_file())
-            self.process = _start(order, self._deadline, self._stderr, self._report)
-            assert self.process.stdout
-            self.relay = Relay(self.process.stdout, order.show, self._shown)
-            self.exit_fd = _exit_of(self.process)
+        self.deadline = self.started + order.timeout_s
+        self.stopped = ""
+        self.printed = 0
+        self._show = order.show
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._partial, self._head, self._tail, self._length = "", "", "", 0
+        # a text spells a private folder as it is, in Python's quotes, or with escapes for what is not Unicode
+        self._real_paths: list[tuple[str, str]] = []
+        for path, real in ((str(order.output_dir), step.output_dir), (str(order.input_dir), step.input_dir)):
+            escaped, shown = (text.encode("utf-8", "backslashreplace").decode() for text in (path, str(real)))
+            if path != str(real):
+                self._real_paths += [(form, shown) for form in {path, repr(path)[1:-1], escaped}]
+
+        # few variables, so that no secret of its user reaches it; HOME and TMPDIR are gone when it ends
+        passed = {*PASSED, *step.treatment.allow.env}
+        environment = {
+            "OMP_NUM_THREADS": str(order.processors),
+            **{name: text for name, text in os.environ.items() if name in passed or name.startswith("LC_")},
+            **dict.fromkeys(("HOME", "TMPDIR"), scratch),
+            **({} if order.days is None else {"PYMYX_DAYS": ",".join(order.days)}),
+        }
+
+        # job, outcome and usage are files, no pipes: neither side can block, or meet a pipe that is broken
+        with ExitStack() as files, _nameless_file() as stdin:
+            self._stderr, self._report = files.enter_context(_nameless_file()), files.enter_context(_nameless_file())
+            job = {
+                "treatment_dir": str(step.code_dir),
+                "input_dir": str(order.input_dir),
+                "output_dir": str(order.output_dir),
+                "params": step.params,
+                "memory_mb": order.memory_mb,
+                "confine": order.rules,
+                "deadline": self.deadline,
+                "grace_s": GRACE_S,
+                "runner": os.getpid(),
+                "sites": _sites(),
+                "report": self._report.fileno(),
+                "keep": [order.keep],
+            }
+            stdin.write(json.dumps(job, allow_nan=False).encode())
+            stdin.seek(0)
+            try:
+                self.process = subprocess.Popen(
+                    # -I: nothing from the folder or the variables it is started in; -B: no bytecode beside run.py
+                    [sys.executable, "-I", "-B", "-X", "faulthandler", "-X", "utf8", str(SHIM)],
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=self._stderr,
+                    pass_fds=(self._report.fileno(), order.keep),
+                    env=environment,
+                    cwd=scratch,
+                    start_new_session=True,  # Ctrl-C is for the runner, who ends it in order
+                )
+            except OSError as error:
+                what = f"treatment `{step.treatment.name}` did not start: {error}"
+                raise TreatmentError(Fault(what), treatment=step.treatment.name) from error
             self._files = files.pop_all()
+        assert self.process.stdout
+        self.pipe = self.process.stdout
+        os.set_blocking(self.pipe.fileno(), False)  # one loop reads the pipes of all children
+        self.exit_fd: int | None = None
+        with suppress(AttributeError, OSError):
+            self.exit_fd = os.pidfd_open(self.process.pid)
 
-    @property
-    def left_s(self) -> float:
-        """Seconds until its time is up."""
-        return self._deadline - time.monotonic()
-
-    @property
-    def fault(self) -> str:
-        """Why it is to be stopped: `timeout`, `output`, or nothing."""
-        return "timeout" if self.left_s <= 0 else "output" if self.relay.length > MOST_OUTPUT else ""
+    def read(self) -> bool:
+        """Show what it has printed by now, whole lines; False when nothing will ever come again."""
+        try:
+            data = os.read(self.pipe.fileno(), 1 << 16)
+        except BlockingIOError:
+            return True
+        self.printed += len(data)
+        self._hear(data)
+        return bool(data)
 
     def has_ended(self, wait_s: float = 0.0) -> bool:
         """Whether it has ended, or does so within `wait_s`."""
-        if self.exit_fd is not None:
+        if self.exit_fd is not None:  # Popen.wait looks only every 50 ms
             poll = select.poll()
             poll.register(self.exit_fd, select.POLLIN)
             return bool(poll.poll(wait_s * 1000))
@@ -157,80 +194,69 @@ class Child:
             self.process.wait(wait_s)
         return self.process.returncode is not None
 
-    def ask_to_end(self) -> None:
-        """Ask it to end: on Linux its warden, who sees to all that it started; elsewhere its process group."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGTERM)
-
     def end(self) -> Ending:
         """Reap it, killing what is left of it, and tell how it ended."""
-        peak_mb, cpu_s = _reap(self.process)
+        cpu_s, peak_mb = 0.0, 0
+        if self.process.returncode is None:
+            # what is left of its group is killed first: unreaped, it keeps its number from being another's
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            _, status, usage = os.wait4(self.process.pid, 0)
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # macOS counts bytes, Linux kilobytes
+            cpu_s, peak_mb = round(usage.ru_utime + usage.ru_stime, 3), usage.ru_maxrss // unit
         if self.exit_fd is not None:
             os.close(self.exit_fd)
-        with self._files, self.relay.pipe:
-            self.relay.finish()
-            statement = _content(self._stderr)
-            used = _content(self._report)
-        if used:  # by the warden, who knows better: what it says does not count the runner's own memory
-            report = json.loads(used)
-            peak_mb, cpu_s, self.stopped = report["peak_mb"], report["cpu_s"], self.stopped or report["stopped"]
-        returncode = self.process.returncode
-        outcome, raw = self._outcome(statement), self._shown(statement)
-        return Ending(outcome, raw, returncode, self.relay.kept, self.stopped, cpu_s, peak_mb)
-
-    def _outcome(self, statement: str) -> Success | Failure | None:
-        """What it stated; its paths are replaced after it has been read, for JSON spells them in its own way."""
-        try:
-            outcome = Outcome.model_validate_json(statement).root
-        except ValidationError:
-            return None
-        return (
-            Failure.model_validate(_each_text(outcome.model_dump(), self._shown))
-            if isinstance(outcome, Failure)
-            else outcome
+        with self._files, self.pipe:
+            for _ in range(64):  # of 64 kB: more than a pipe holds; who goes on writing to it is not waited for
+                before = self.printed
+                self.read()
+                if self.printed == before:
+                    break
+            self._hear(b"", last=True)
+            statement, report = (
+                os.pread(file.fileno(), LONGEST_STATEMENT, 0).decode("utf-8", "replace")
+                for file in (self._stderr, self._report)
+            )
+        # the warden knows better, where there is one: in ru_maxrss of a fork the runner's own memory counts
+        used: dict[str, Any] = json.loads(report) if report else {"cpu_s": cpu_s, "peak_mb": peak_mb, "stopped": ""}
+        stopped = self.stopped or used["stopped"]
+        outcome = None
+        with suppress(ValidationError):  # what says nothing, or something else, has not succeeded
+            stated = self._with_real_paths(statement, lambda path: json.dumps(path)[1:-1])  # JSON spells them its way
+            outcome = Outcome.model_validate_json(stated).root
+        left_out = self._length - len(self._head) - len(self._tail)
+        return Ending(
+            outcome=outcome,
+            statement=self._with_real_paths(statement),
+            returncode=self.process.returncode,
+            output=self._head + (f"\n… ({left_out:,} characters left out) …\n" if left_out else "") + self._tail,
+            stopped=stopped,
+            cpu_s=used["cpu_s"],
+            peak_mb=used["peak_mb"],
+            succeeded=isinstance(outcome, Success) and self.process.returncode == 0 and not stopped,
         )
 
-    def _shown(self, text: str) -> str:
-        """`text` with the real paths in place of those that the child was given."""
+    def _hear(self, data: bytes, *, last: bool = False) -> None:
+        """Show the lines that are whole now, and keep head and tail; bounded in memory, whatever is printed."""
+        text = self._partial + self._decode(data, last)
+        if last and text and text[-1] not in "\r\n":
+            text += "\n"
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1 or (len(text) if len(text) > KEPT else 0)
+        text, self._partial = text[:end], text[end:]
+        if text:
+            text = self._with_real_paths(text)
+            self._show(text)
+            self._length += len(text)
+            room = KEPT - len(self._head)
+            self._head += text[:room]
+            self._tail = (self._tail + text[room:])[-KEPT:]
+
+    def _with_real_paths(self, text: str, spelt: Callable[[str], str] = str) -> str:
+        """`text` with the real folders in place of those that the child was given."""
         for form, real in self._real_paths:
-            text = text.replace(form, real)
+            text = text.replace(spelt(form), spelt(real))
         return text
-
-
-def _start(order: Order, deadline: float, stderr: IO[bytes], report: IO[bytes]) -> subprocess.Popen[bytes]:
-    told = {"report": report.fileno(), "keep": [order.keep], "deadline": deadline}
-    ours = {"runner": os.getpid(), "sites": _sites(), **told}
-    try:
-        with _nameless_file() as stdin:
-            stdin.write(json.dumps({**order.job, **ours}, allow_nan=False).encode())
-            stdin.seek(0)
-            return subprocess.Popen(
-                [sys.executable, "-I", "-B", "-X", "faulthandler", "-X", "utf8", str(SHIM)],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                pass_fds=(report.fileno(), order.keep),
-                env=_environment(order),
-                cwd=order.scratch_dir,
-                start_new_session=True,
-            )
-    except OSError as error:
-        name = order.step.treatment.name
-        raise TreatmentError(Fault(f"treatment `{name}` did not start: {error}"), treatment=name) from error
-
-
-def _environment(order: Order) -> dict[str, str]:
-    """The few variables a treatment sees; its HOME and TMPDIR are its own, and gone when it ends.
-
-    PYMYX_DAYS names the days it is asked for, `2026-01-19,2026-01-20`: among their neighbours in its input folder
-    it may leave those out. It is not set when it is asked for all.
-    """
-    passed = {name: text for name, text in os.environ.items() if name in PASSED or name.startswith("LC_")}
-    granted = {name: os.environ[name] for name in order.step.treatment.allow.env if name in os.environ}
-    share = {"OMP_NUM_THREADS": str(order.processors)}
-    own = {"HOME": str(order.scratch_dir), "TMPDIR": str(order.scratch_dir)}
-    days = {} if order.days is None else {"PYMYX_DAYS": ",".join(order.days)}
-    return {**share, **passed, **granted, **own, **days}
 
 
 def _sites() -> list[str]:
@@ -243,45 +269,3 @@ def _nameless_file() -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("pymyx"), "w+b")
     return tempfile.TemporaryFile()
-
-
-def _exit_of(process: subprocess.Popen[bytes]) -> int | None:
-    """A descriptor that is readable once the process has ended, where the system has such a thing (Linux)."""
-    try:
-        return os.pidfd_open(process.pid)
-    except (AttributeError, OSError):
-        return None
-
-
-def _reap(process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """Kill what is left of the process group, while the unreaped child keeps its number, then reap the child.
-
-    Returns the highest memory of one process in megabytes, and the seconds of processor.
-    """
-    if process.returncode is not None:
-        return 0, 0.0
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10  # bytes there, kilobytes here
-    return usage.ru_maxrss // unit, round(usage.ru_utime + usage.ru_stime, 3)
-
-
-def _content(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read(LONGEST_STATEMENT).decode("utf-8", "replace")
-
-
-def _forms(path: str) -> set[str]:
-    """How a path can stand in a text: as it is, in Python's quotes, or with what is no Unicode escaped."""
-    return {path, repr(path)[1:-1], path.encode("utf-8", "backslashreplace").decode("utf-8")}
-
-
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
-    """A document with each of its texts changed."""
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, list):
-        return [_each_text(one, change) for one in value]
-    return {key: _each_text(one, change) for key, one in value.items()} if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""Child processes at work side by side: relay what they print, wait for their ends, stop them.
+"""Child processes at work side by side: show what they print, wait for their ends, stop them.
 
 One loop on the main thread serves them all; no thread reads for it.
 
@@ -34,11 +34,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 
-from pymyx.core.isolation.child import Child, Ending, Order
+from pymyx.core.isolation.child import GRACE_S, Child, Ending, Order
 
-GRACE_S = 3.0  # between SIGTERM and SIGKILL; the shim's warden keeps to the same
+MOST_OUTPUT = 1 << 30  # bytes; who prints more is stopped
 SWEEP_S = 6.0  # that a warden may take to stop and kill all that a treatment started, however much that is
 HEED_S = 1.0  # at most, until a signal that came just before the wait began is heeded
 LOOK_S = 0.02  # between two looks at a child, where the system does not tell of its end
@@ -48,7 +47,7 @@ HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Children:
     """Children at work; to be used in a `with`, at whose end those that still run are ended, whatever happened.
 
-    `tick` is called every `tick_s` seconds while they are waited for.
+    `tick` is called every `tick_s` seconds while they are waited for, and when one of them printed something.
     """
 
     def __init__(self, tick: Callable[[], None] = lambda: None, tick_s: float = 3600.0) -> None:
@@ -59,16 +58,11 @@ class Children:
     def __enter__(self) -> Children:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         _stop(self._at_work)
         while self._at_work:
             self._end(self._at_work[-1])
         self._selector.close()
-
-    def __len__(self) -> int:
-        return len(self._at_work)
 
     def start(self, order: Order) -> Child:
         """Start one more.
@@ -78,66 +72,71 @@ class Children:
         """
         child = Child(order)
         self._at_work.append(child)
-        self._selector.register(child.relay.pipe, selectors.EVENT_READ)
+        self._selector.register(child.pipe, selectors.EVENT_READ)
         if child.exit_fd is not None:
             self._selector.register(child.exit_fd, selectors.EVENT_READ)
         return child
 
     def wait(self) -> tuple[Child, Ending]:
-        """Relay what they print until one of them has ended, or is stopped: its time is up, or it printed too much."""
+        """Show what they print until one of them has ended, or is stopped: its time is up, or it printed too much."""
         look_s = HEED_S if all(child.exit_fd is not None for child in self._at_work) else LOOK_S
         while True:
-            left_s = min(child.left_s for child in self._at_work)
-            with _signals_taken():
+            # asleep until one prints or ends, but no longer than to the next deadline or tick
+            left_s = min(child.deadline for child in self._at_work) - time.monotonic()
+            # signals strike here alone, where nothing is half done; all else that the caller does holds them
+            with signals_held(held=False):
                 ready = {key.fileobj for key, _ in self._selector.select(max(0, min(look_s, self._tick_s, left_s)))}
-            if ready or time.monotonic() - self._ticked >= self._tick_s:
+
+            # what they print is shown; then the progress again, which that has removed from a terminal
+            due = time.monotonic() - self._ticked >= self._tick_s
+            for child in self._at_work:
+                if child.pipe in ready and child.read():
+                    due = True
+                elif child.pipe in ready:
+                    self._selector.unregister(child.pipe)  # closed: it would be ready for ever
+            if due:
                 self._ticked = time.monotonic()
                 self._tick()
+
+            # the first that has ended; also one that is past its time: what it made in time counts
             for child in self._at_work:
-                pipe = child.relay.pipe
-                if pipe in ready and not child.relay.read():
-                    self._selector.unregister(pipe)
-                if child.has_ended():  # also one that is past its time: what it made in time counts
+                late, flooding = time.monotonic() >= child.deadline, child.printed > MOST_OUTPUT
+                unsure = late or flooding or child.exit_fd is None
+                if child.exit_fd in ready or (unsure and child.has_ended()):
                     return child, self._end(child)
-                if child.fault:
-                    child.stopped = child.fault
+                if late or flooding:
+                    child.stopped = "timeout" if late else "output"
                     _stop([child])
                     return child, self._end(child)
 
     def _end(self, child: Child) -> Ending:
         self._at_work.remove(child)
-        for watched in (child.relay.pipe, child.exit_fd):
+        for watched in (child.pipe, child.exit_fd):
             if watched is not None and watched in self._selector.get_map():
-                self._selector.unregister(watched)
+                self._selector.unregister(watched)  # before it is closed: its number may soon be another's
         return child.end()
 
 
 def _stop(children: list[Child]) -> None:
     """Ask children to end, and give them their time to do so; who is still there then is killed when it is reaped."""
-    for child in children:
-        child.ask_to_end()
     asked = time.monotonic()
+    for child in children:
+        # on Linux the group is its warden, who sees to all that the treatment started; elsewhere all that stayed in it
+        with suppress(ProcessLookupError):
+            os.killpg(child.process.pid, signal.SIGTERM)
     for child in children:
         patience_s = GRACE_S + (SWEEP_S if child.exit_fd is not None else 1)
         child.has_ended(max(0, asked + patience_s - time.monotonic()))
 
 
 @contextmanager
-def signals_held() -> Iterator[None]:
+def signals_held(*, held: bool = True) -> Iterator[None]:
     """Hold SIGINT, SIGTERM and SIGHUP back until the end, so that they cannot strike in the middle of a clean-up.
 
-    `Children.wait` takes them while it waits. A signal that came in the meantime strikes at the end.
+    One that came in the meantime strikes at the end; or inside, while they are let through again (`held=False`), as
+    `Children.wait` does while it sleeps.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _signals_taken() -> Iterator[None]:
-    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK if held else signal.SIG_UNBLOCK, HELD)
     try:
         yield
     finally:
@@ -159,6 +158,7 @@ def orphans_adopted() -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
+            # again and again: the children of those that die become ours in turn
             while left := Path("/proc/thread-self/children").read_text(encoding="ascii").split():
                 children = [int(pid) for pid in left]
                 for signum in (signal.SIGSTOP, signal.SIGKILL):  # stopped first: it starts no other meanwhile

@@ -19,28 +19,31 @@ Confine = Literal["require", "auto", "off"]
 FULL_ABI = 6  # of Landlock: files, their truncation, TCP, signals (Linux 6.12)
 SINCE = {1: "access to files", 3: "truncation of files", FULL_ABI: "signals to other processes"}
 SHARED_MEMORY = [Path("/dev/shm")]  # noqa: S108  a permission, not a temporary file
-FILTERED = ("x86_64", "aarch64")  # machines that the filter of system calls is written for
+LANDLOCK = 444  # number of its first system call, which creates a ruleset
+FILTERED = ("x86_64", "aarch64")  # machines that the filter of system calls is written for, as its tables list them
 
 
 def rules(step: Step, read: list[Path], write: list[Path], confine: Confine) -> dict[str, Any] | None:
-    """The arguments of `kernel.confine` for one child, or None where nothing is to be confined.
+    """The rules that `kernel.confine` takes for one child, or None where nothing is to be confined.
 
     It may read the step's input folder and the treatment's own (with what links in there point to), what `allow.read`
     names, and `read`; and write to `write`.
     """
     if confine == "off" or sys.platform != "linux":
         return None
-    allow = step.treatment.allow
-    own = [path for folder in (step.input_dir, step.code_dir) for path in (folder, *_link_targets(folder))]
+    allow, own = step.treatment.allow, [step.input_dir, step.code_dir]
+    for folder in (step.input_dir, step.code_dir):
+        with os.scandir(folder) as entries:  # a link is followed to its target only: beside it lies what is not granted
+            own += [Path(os.path.realpath(entry.path)) for entry in entries if entry.is_symlink()]
     granted = [step.project.root / path for path in allow.read]
     return {
-        "abi": landlock_abi(),
+        "landlock": [LANDLOCK, landlock_abi()],
+        "machine": _machine(),
         "root": str(step.project.root.resolve()),
         "read": [str(path) for path in (*own, *granted, *read)],
         "write": [str(path) for path in (*write, *(SHARED_MEMORY if allow.shared_memory else []))],
         "network": allow.network,
         "shared_memory": allow.shared_memory,
-        "filtered": _has_filter(),
     }
 
 
@@ -56,7 +59,7 @@ def shortfall(confine: Confine) -> str:
     if confine == "off":
         return ""
     missing = [what for since, what in SINCE.items() if landlock_abi() < since]
-    if not _has_filter():
+    if _machine() is None:
         missing.append("network")
     if not missing:
         return ""
@@ -73,15 +76,13 @@ def landlock_abi() -> int:
         return 0
     import ctypes
 
-    create_ruleset, version = 444, 1
-    return max(0, int(ctypes.CDLL(None).syscall(create_ruleset, None, ctypes.c_size_t(0), version)))
+    version = 1  # with this flag nothing is created, the version is told
+    return max(0, int(ctypes.CDLL(None).syscall(LANDLOCK, None, ctypes.c_size_t(0), version)))
 
 
-def _has_filter() -> bool:
-    known = sys.platform == "linux" and os.uname().machine in FILTERED and sys.maxsize > 2**32
-    return known and os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
-
-
-def _link_targets(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        return [Path(os.path.realpath(entry.path)) for entry in entries if entry.is_symlink()]
+def _machine() -> int | None:
+    """The place of this machine among those whose system calls can be filtered; None where they cannot."""
+    known = sys.platform == "linux" and os.uname().machine in FILTERED
+    wide = sys.maxsize > 2**32  # a 32-bit Python on a 64-bit kernel makes calls by other numbers
+    has_filter = known and wide and os.path.exists("/proc/sys/kernel/seccomp/actions_avail")
+    return FILTERED.index(os.uname().machine) if has_filter else None

@@ -11,48 +11,58 @@ from pathlib import Path
 from pymyx.core.contract.grants import refusal
 from pymyx.core.contract.models import Failure, Raised
 from pymyx.core.contract.treatment import Step
-from pymyx.core.errors import Fault, TreatmentError
+from pymyx.core.errors import Fault, TreatmentError, as_unicode
 from pymyx.core.isolation.child import Ending, Order
 from pymyx.core.project import Project
 
-NATIVE = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")
+NATIVE = "comes from native code, not from a Python exception"
+DIED_OF = {  # why, by the name of the signal
+    **{name: f"{name} {NATIVE}" for name in ("SIGBUS", "SIGILL", "SIGFPE", "SIGABRT")},
+    "SIGSEGV": f"a segmentation fault {NATIVE}",
+    # no guess: a limit of a container and a neighbour's kill look the same from here
+    "SIGKILL": "SIGKILL comes from outside: from the kernel when memory runs out, or from whoever sent it",
+}
 MOST_LINES = 30  # of a traceback
 VERBS = {"confine": "could not be confined", "load": "could not be loaded", "run": "failed"}
 MISSING = "(?:No such file or directory|Failed to open|non-existent directory)"
 SHARED = "multiprocessing|shared_memory|(?:shm|sem|msg)get|mq_open|sysv_ipc|posix_ipc"
-NETWORK = re.compile(
-    r"\bconnect|connection|resolv(e|ing)|name resolution|name or service|gaierror|unreachable",
-    re.IGNORECASE,
-)
+NETWORK = r"(?i)\bconnect|connection|resolv(e|ing)|name resolution|name or service|gaierror|unreachable"
 MISTAKES = {"AttributeError", "KeyError", "NameError", "TypeError"}  # that speak of code, whatever its names mean
 RELATIONS = {"cause": "because of", "context": "while handling"}
 
 
 def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: str) -> TreatmentError:
     """The error that an ending other than success stands for; `unchanged` is the note on what it leaves as it was."""
-    name = order.step.treatment.name
+    step, name = order.step, order.step.treatment.name
     failure = ending.outcome if isinstance(ending.outcome, Failure) else None
     died = signal.Signals(-ending.returncode) if ending.returncode < 0 else None
-    after = f"treatment `{name}` {{}} after {duration_s:.1f} s"
+    it, after = f"treatment `{name}`", f"after {duration_s:.1f} s"
     used = f"it used {ending.cpu_s:.1f} s of processor and at most {ending.peak_mb} MB of memory"
+    said = tuple(ending.statement.strip().splitlines()[:MOST_LINES])
+
+    # the first that holds: who was stopped also died of a signal, who raised also ended with exit code 1
     if ending.stopped == "timeout":
-        hint = _more(name, "timeout_s")
-        what = f"{after.format('was stopped')}: its time was up ({order.timeout_s:g} s)"
-        fault = Fault(what, notes=(used, unchanged), hint=hint)
+        what = f"{it} was stopped {after}: its time was up ({order.timeout_s:g} s)"
+        fault = Fault(what, notes=(used, unchanged), hint=_more(name, "timeout_s"))
     elif ending.stopped == "output":
-        fault = Fault(f"{after.format('was stopped')}: it printed more than 1 GiB", notes=(used, unchanged))
+        fault = Fault(f"{it} was stopped {after}: it printed more than 1 GiB", notes=(used, unchanged))
     elif failure:
         fault = _raised(order, failure, unchanged)
     elif died:
-        fault = _crashed(order.step, died, ending, after.format("crashed"), (used, unchanged))
-    elif ending.statement.strip() and not ending.outcome:
-        text = tuple(ending.statement.strip().splitlines()[:MOST_LINES])
-        what = f"treatment `{name}` did not run: its interpreter ended with exit code {ending.returncode}"
-        fault = Fault(what, evidence=text, notes=(unchanged,))
+        what = f"{it} crashed {after}: {died.name} ({(signal.strsignal(died) or '').lower()})"
+        why = DIED_OF.get(died.name, "")
+        where = _last_line(step, ending.output) if NATIVE in why else ""
+        folders = f"--input {step.input_shown} --output scratch"
+        alone = f"run it alone: python -m pymyx.core.runner --treatment {name} {folders}"
+        fault = Fault(what, where, notes=(*filter(None, [why]), used, unchanged), hint=alone)
+    elif said and not ending.outcome:
+        what = f"{it} did not run: its interpreter ended with exit code {ending.returncode}"
+        fault = Fault(what, evidence=said, notes=(unchanged,))
     else:
-        what = f"treatment `{name}` ended before run() returned (exit code {ending.returncode})"
         why = "something in it ended the process, as os._exit() does, or closed its descriptors"
+        what = f"{it} ended before run() returned (exit code {ending.returncode})"
         fault = Fault(what, notes=(why, unchanged))
+
     return TreatmentError(
         fault,
         treatment=name,
@@ -66,28 +76,28 @@ def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: 
 
 
 def _raised(order: Order, failure: Failure, unchanged: str) -> Fault:
+    """What was raised, where, what led to it, and how to mend it where that is known."""
     project, name = order.step.project, order.step.treatment.name
-    evidence = [f"{RELATIONS[link.relation]}: {_in_words(project, link)}" for link in failure.chain]
-    trace = _relative(project, failure.traceback).splitlines()
+    evidence = [
+        f"{RELATIONS[link.relation]}: {link.type}: {_relative(project, link.message)}"
+        + (f" (at {place})" if (place := _place(project, link)) else "")
+        for link in failure.chain
+    ]
     if failure.traceback.count('File "') > 1 or "  | " in failure.traceback:  # one frame says no more than `at`
+        trace = _relative(project, failure.traceback).splitlines()
         left_out = len(trace) - MOST_LINES
         mark = f"… ({left_out} lines left out) …"
         evidence += trace if left_out <= 0 else [*trace[:5], mark, *trace[5 - MOST_LINES :]]
+    what = f"{VERBS[failure.phase]}: {failure.type}: {_relative(project, failure.message)}".rstrip(": ")
     note, hint = _mending(order, failure)
-    return Fault(
-        f"treatment `{name}` {VERBS[failure.phase]}: {failure.type}: {_relative(project, failure.message)}".rstrip(
-            ": "
-        ),
-        _place(project, failure),
-        tuple(evidence),
-        (*failure.notes, *([note] if note else []), unchanged),
-        hint,
-    )
+    notes = (*failure.notes, *filter(None, [note]), unchanged)
+    return Fault(f"treatment `{name}` {what}", _place(project, failure), tuple(evidence), notes, hint)
 
 
 def _mending(order: Order, failure: Failure) -> tuple[str, str]:
     """A note and a hint for failures whose way out is known: a missing package, a limit, a refusal of the kernel."""
     step, name = order.step, order.step.treatment.name
+    # also of what led to it: many libraries raise an error of their own in place of the system's
     types = [one.type for one in (failure, *failure.chain)]
     told = "\n".join([one.message for one in (failure, *failure.chain)])
     missing = re.match(r"No module named '([\w.]+)'", failure.message)
@@ -96,21 +106,17 @@ def _mending(order: Order, failure: Failure) -> tuple[str, str]:
     if order.memory_mb and any(re.search(r"Memory(Error|Exception)$", one) for one in types):  # numpy's, pyarrow's too
         return f"its limit is {order.memory_mb} MB of data (memory_mb)", _more(name, "memory_mb")
     if failure.type == "KeyError" and "environ" in failure.traceback:
-        return _variable(step, failure.message.strip("'\""))
+        variable = failure.message.strip("'\"")
+        if variable in step.treatment.allow.env:
+            hint = f"set it where PyMyx is started (a cron line has few variables): export {variable}=…"
+            return f"`{variable}` is granted (allow.env), but it is not set here", hint
+        seen = variable in os.environ  # else no grant would help
+        grant = _grant(name, f'"env": ["{variable}"]')
+        return ("a treatment sees few environment variables", grant) if seen else ("", "")
     absent = re.search(rf"{MISSING}.*?['\"](/[^'\"]+)['\"]", told)
-    if absent and step.output_dir in Path(absent[1]).parents:
+    if absent and Path(as_unicode(str(step.output_dir))) in Path(absent[1]).parents:
         return "output_dir is private, empty at first and flat: write files straight into it", ""
     return _permission(order, types, told, failure.traceback) if order.rules else ("", "")
-
-
-def _variable(step: Step, variable: str) -> tuple[str, str]:
-    """A note and a hint for an environment variable that was looked for in vain."""
-    if variable in step.treatment.allow.env:
-        hint = f"set it where PyMyx is started (a cron line has few variables): export {variable}=…"
-        return f"`{variable}` is granted (allow.env), but it is not set here", hint
-    if variable not in os.environ:
-        return "", ""
-    return "a treatment sees few environment variables", _grant(step.treatment.name, f'"env": ["{variable}"]')
 
 
 def _permission(order: Order, types: list[str], told: str, traceback: str) -> tuple[str, str]:
@@ -146,35 +152,25 @@ def _grant(name: str, permission: str) -> str:
     return f'if it needs that, grant it in treatments/{name}/treatment.json: "allow": {{{permission}}}'
 
 
-def _in_words(project: Project, one: Raised) -> str:
-    place = _place(project, one)
-    return f"{one.type}: {_relative(project, one.message)}" + (f" (at {place})" if place else "")
-
-
 def _place(project: Project, one: Raised) -> str:
     if not one.file:
         return ""
-    return f"{project.shown(Path(one.file))}:{one.line}" + (f", in {one.function}" if one.function else "")
+    shown = _relative(project, project.shown(Path(one.file)))
+    return f"{shown}:{one.line}" + (f", in {one.function}" if one.function else "")
 
 
-def _crashed(step: Step, died: signal.Signals, ending: Ending, what: str, notes: tuple[str, ...]) -> Fault:
-    words = (signal.strsignal(died) or "").lower()
-    where = ""
-    if died.name in NATIVE:
-        subject = f"a {words}" if died == signal.SIGSEGV else died.name
-        notes = (f"{subject} comes from native code, not from a Python exception", *notes)
-        as_dumped = str(step.code_dir).encode("ascii", "backslashreplace").decode()  # by faulthandler
-        last = re.search(rf'File "{re.escape(as_dumped)}/([^"]+)", line (\d+) in (\S+)', ending.output)
-        if last:
-            file, line, function = step.project.shown(step.code_dir / last[1]), last[2], last[3]
-            where = f"{file}:{line}, in {function} (last Python line before the crash)"
-    elif died == signal.SIGKILL:
-        notes = ("SIGKILL comes from outside: from the kernel when memory runs out, or from whoever sent it", *notes)
-    name, folder = step.treatment.name, step.input_shown
-    alone = f"python -m pymyx.core.runner --treatment {name} --input {folder} --output scratch"
-    return Fault(f"{what}: {died.name} ({words})", where, notes=notes, hint=f"run it alone: {alone}")
+def _last_line(step: Step, output: str) -> str:
+    """The last line of the treatment's own that Python's faulthandler found on the stack of a crash."""
+    as_dumped = str(step.code_dir).encode("ascii", "backslashreplace").decode()
+    last = re.search(rf'File "{re.escape(as_dumped)}/([^"]+)", line (\d+) in (\S+)', output)
+    if not last:
+        return ""
+    return f"{step.project.shown(step.code_dir / last[1])}:{last[2]}, in {last[3]} (last Python line before the crash)"
 
 
 def _relative(project: Project, text: str) -> str:
     """`text` with the paths of the project relative to its root, as all messages name them."""
-    return text.replace(f"{project.root}/", "") if project.root.name else text
+    if project.root.name:  # if it is `/`, each path would lose that
+        for root in {str(project.root), as_unicode(str(project.root))}:
+            text = text.replace(f"{root}/", "")
+    return text

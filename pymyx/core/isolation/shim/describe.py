@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without the cost of importing it
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any
 
 LONGEST_TEXT = 10_000  # characters of one message
@@ -15,29 +15,21 @@ LONGEST_TRACEBACK = 50_000  # characters
 MOST = 20  # notes of an exception, exceptions of a chain
 
 
-def describe(error: BaseException, phase: str, home: str) -> dict[str, Any]:
-    """The error outcome of an exception; never raises, however hostile the exception is."""
+def describe(error: BaseException, phase: str, home: str) -> bytes:
+    """The error outcome of an exception, as JSON; never raises, however hostile the exception is."""
     try:
-        trace = "".join(cut(part) for part in traceback.format_exception(type(error), error, own_part(error, home)))
-        return {
-            "status": "error",
-            "phase": phase,
-            **raised(error, home),
-            "traceback": cut(trace, LONGEST_TRACEBACK),
-            "chain": chain(error, home),
-        }
+        # the shim's own frames say nothing of the treatment: the traceback begins with the first file in its folder
+        own = error.__traceback__
+        while own and not is_own(own.tb_frame.f_code.co_filename, home):
+            own = own.tb_next
+        trace = "".join(cut(part) for part in traceback.format_exception(type(error), error, own))
+        facts = {**raised(error, home), "traceback": cut(trace, LONGEST_TRACEBACK), "chain": chain(error, home)}
+        return json.dumps({"status": "error", "phase": phase, **facts}).encode()
     except BaseException as second:
         message = f"(it cannot be described: {type(second).__name__})"
-        facts = {"type": type(error).__name__, "message": message, "file": None, "line": None, "function": None}
-        return {"status": "error", "phase": phase, **facts, "notes": [], "traceback": "", "chain": []}
-
-
-def own_part(error: BaseException, home: str) -> TracebackType | None:
-    """The traceback from its first frame in the treatment's own folder on."""
-    trace = error.__traceback__
-    while trace and not is_own(trace.tb_frame.f_code.co_filename, home):
-        trace = trace.tb_next
-    return trace
+        place = {"file": None, "line": None, "function": None}
+        facts = {"type": type(error).__name__, "message": message, **place, "notes": [], "traceback": "", "chain": []}
+        return json.dumps({"status": "error", "phase": phase, **facts}).encode()
 
 
 def is_own(file: str, home: str) -> bool:
@@ -48,14 +40,14 @@ def is_own(file: str, home: str) -> bool:
 def raised(error: BaseException, home: str) -> dict[str, Any]:
     """What an exception is, and the last line of the treatment's own files that it came through."""
     kind = type(error)
+    try:
+        message = str(error)
+    except BaseException as second:  # its class is the treatment's, so it may do anything
+        message = f"(its __str__ raised {type(second).__name__})"
     place: tuple[str | None, int | None, str | None] = (None, None, None)
-    trace = error.__traceback__
-    while trace:
-        code = trace.tb_frame.f_code
-        if is_own(code.co_filename, home):
-            place = (code.co_filename, trace.tb_lineno, code.co_name)
-        trace = trace.tb_next
-    message = safe_text(error)
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if is_own(frame.f_code.co_filename, home):
+            place = (frame.f_code.co_filename, line, frame.f_code.co_name)
     if isinstance(error, SyntaxError) and is_own(str(error.filename), home):
         place, message = (error.filename, error.lineno, None), str(error.msg)
     return {
@@ -72,7 +64,7 @@ def chain(error: BaseException, home: str) -> list[dict[str, Any]]:
     """The exceptions that led to this one, nearest first, each with its relation to the one after it."""
     links: list[dict[str, Any]] = []
     seen = {id(error)}
-    while len(links) < MOST:
+    while len(links) < MOST:  # and never twice the same: a chain can be a ring
         relation = "context" if error.__cause__ is None else "cause"
         hidden = error.__suppress_context__
         before = (None if hidden else error.__context__) if error.__cause__ is None else error.__cause__
@@ -82,14 +74,6 @@ def chain(error: BaseException, home: str) -> list[dict[str, Any]]:
         seen.add(id(error))
         links.append({"relation": relation, **raised(error, home)})
     return links
-
-
-def safe_text(error: BaseException) -> str:
-    """The text of an exception, or what its `__str__` did instead."""
-    try:
-        return str(error)
-    except BaseException as second:
-        return f"(its __str__ raised {type(second).__name__})"
 
 
 def cut(text: str, longest: int = LONGEST_TEXT) -> str:

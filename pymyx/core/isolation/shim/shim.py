@@ -8,15 +8,16 @@ The protocol, all of it:
                      runner       number of the process that waits: when it is gone, all ends at once
                      sites        folders of installed packages that this interpreter would not look in itself
                      memory_mb    limit of a process's data, or null
-                     deadline     when the treatment's time is up, by the monotonic clock; timeout_s is for the runner
-                     confine      what the kernel is to keep it to (arguments of kernel.confine), or null
+                     deadline     when the treatment's time is up, by the monotonic clock
+                     grace_s      seconds between SIGTERM and SIGKILL
+                     confine      what the kernel is to keep it to (see kernel.confine), or null
                      report, keep descriptors: where to say what was used; what to hold open to the very end
     stderr       the outcome, one JSON object: schemas/outcome.schema.json
     report       {"cpu_s": seconds, "peak_mb": megabytes} of the treatment and all it started, and why it was
                  stopped: {"stopped": "timeout"} or ""
     stdout       whatever the treatment, and every library and process it uses, prints to descriptor 1 or 2
     exit code    0 after {"status": "success"}, 1 after {"status": "error"}
-    SIGTERM      end the treatment: SIGTERM, three seconds, SIGKILL
+    SIGTERM      end the treatment: SIGTERM, the grace, SIGKILL
 
 Success is stated, never inferred: a child that ends without an outcome has failed, whatever its exit code.
 
@@ -30,47 +31,85 @@ process ends at once: exit handlers are not run and threads are not waited for.
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # without `enum`: 4 of the 25 ms of an empty treatment
 import os
 import sys
 import warnings
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without the cost of importing it
 if TYPE_CHECKING:
-    import signal
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
-
-    Run = Callable[[str, str, dict[str, Any]], None]
-else:
-    import _signal as signal  # without `enum`, which `signal` imports: 4 of the 25 ms that an empty treatment takes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def main() -> None:
-    """Take the job, run the treatment, state the outcome, end."""
+    """Take the job, run the treatment, state the outcome, end: the life of a child."""
+    # descriptors: the outcome keeps stderr for itself, what is printed to 1 or 2 goes to stdout, even by a C library
     outcome = os.dup(2)
     os.dup2(1, 2)
-    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # always text
+    # each line at once: after a crash nothing would write what a buffer still holds
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+
+    # the job; then stdin is empty, so that no treatment waits for a user
     with open(0, encoding="utf-8", closefd=False) as stdin:
         job = from_json(stdin.read())
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started the runner may have ignored it
+
+    # the warden: from here on this is its child; forked first, before there are threads or much memory
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whoever started the runner may have ignored it: no status then
     kernel = sibling("warden").leave_behind(job) if sys.platform == "linux" else None
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])  # the runner holds signals, and masks are inherited
     warnings.formatwarning = format_warning
-    end(outcome, execute(job, kernel))
+
+    phase = "confine"
+    try:
+        import resource
+
+        # what is installed, the user's own too, which -I leaves out
+        sys.path += [folder for folder in job["sites"] if folder not in sys.path]
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would be as large as its memory
+        if job["memory_mb"]:
+            # data, not address space: that counts what is only reserved, of which pyarrow's threads need much
+            resource.setrlimit(resource.RLIMIT_DATA, (job["memory_mb"] << 20, job["memory_mb"] << 20))
+        if sys.platform == "linux":
+            with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+                file.write("500")  # when memory runs out, better this process than another
+        if kernel and job["confine"]:
+            kernel.confine(job["confine"], HERE)  # before a line of the treatment runs; it cannot be undone
+
+        # by its own name, so that multiprocessing finds it again; its folder after the standard library, before others
+        phase = "load"
+        installed = [number for number, entry in enumerate(sys.path) if entry.endswith("-packages")]
+        sys.path.insert(installed[0] if installed else len(sys.path), job["treatment_dir"])
+        from run import run  # type: ignore[import-not-found]  # the treatment's
+
+        phase = "run"
+        run(job["input_dir"], job["output_dir"], job["params"])
+        statement, code = b'{"status": "success"}', 0
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: run() has not returned
+        statement, code = sibling("describe").describe(error, phase, job["treatment_dir"]), 1
+
+    # the outcome, whole or not at all: until it is written the exit code says failure
+    ending = 1
+    try:
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+            try:
+                stream.flush()  # type: ignore[union-attr]  # None is one of the things it may have become
+            except Exception:  # noqa: S112  what the treatment did to its own streams is no reason to fail
+                continue
+        rest = b"\n" + statement + b"\n"
+        while rest:
+            rest = rest[os.write(outcome, rest) :]
+        ending = code
+    finally:
+        os._exit(ending)  # not sys.exit: that would wait for threads, and run what the treatment left to be run
 
 
 def from_json(text: str) -> Any:
     """`json.loads` without importing `json`, which imports `re`: 6 ms; its scanner is in C and needs neither."""
-    try:
-        from _json import make_scanner
-    except ImportError:  # another Python than CPython
-        from json import loads
-
-        return loads(text)
+    from _json import make_scanner
 
     class Settings:
         strict, object_hook, object_pairs_hook = True, None, None
@@ -82,7 +121,7 @@ def from_json(text: str) -> Any:
 def sibling(name: str) -> ModuleType:
     """A module beside this file, compiled once, and not left where a treatment's own of that name is looked for."""
     sys.path.insert(0, HERE)
-    sys.dont_write_bytecode = False
+    sys.dont_write_bytecode = False  # -B is for the treatment's folder; what is ours is compiled once
     try:
         return __import__(name)
     finally:
@@ -92,46 +131,6 @@ def sibling(name: str) -> ModuleType:
             sys.modules.pop(own, None)
 
 
-def execute(job: dict[str, Any], kernel: ModuleType | None) -> dict[str, Any] | None:
-    """Run the treatment; the error outcome if it fails."""
-    phase = "confine"
-    try:
-        sys.path += [folder for folder in job["sites"] if folder not in sys.path]
-        limit(job["memory_mb"])
-        if kernel and job["confine"]:
-            kernel.confine(**job["confine"], code=[HERE])
-        phase = "load"
-        run = load(job["treatment_dir"])
-        phase = "run"
-        run(job["input_dir"], job["output_dir"], job["params"])
-    except BaseException as error:  # SystemExit and KeyboardInterrupt too: run() has not returned
-        outcome: dict[str, Any] = sibling("describe").describe(error, phase, job["treatment_dir"])
-        return outcome
-    return None
-
-
-def limit(memory_mb: int | None) -> None:
-    """Set limits of this process: of its data, in megabytes, and no core files."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_mb:
-        # data, not address space: that counts what is only reserved, of which pyarrow's threads need much
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
-    if sys.platform == "linux":
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write("500")  # when memory runs out, better this process than another
-
-
-def load(treatment_dir: str) -> Run:
-    """The function `run` of run.py, imported by its own name so that multiprocessing can find it again."""
-    installed = [number for number, entry in enumerate(sys.path) if entry.endswith("-packages")]
-    sys.path.insert(installed[0] if installed else len(sys.path), treatment_dir)
-    from run import run  # type: ignore[import-not-found]  # the treatment's
-
-    return run  # type: ignore[no-any-return]
-
-
 def format_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
 ) -> str:
@@ -139,30 +138,6 @@ def format_warning(
     if category is UserWarning:
         return f"warning: {message}\n"
     return f"warning: {category.__name__}: {message} ({filename}:{lineno})\n"
-
-
-def as_json(statement: dict[str, Any]) -> bytes:
-    """A statement on a line of its own."""
-    import json
-
-    return b"\n" + json.dumps(statement).encode() + b"\n"
-
-
-def end(outcome: int, statement: dict[str, Any] | None) -> None:
-    """State the outcome (None: success) and end; without a whole statement the exit code says failure too."""
-    code = 1
-    try:
-        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
-            try:
-                stream.flush()  # type: ignore[union-attr]  # None is one of the things it may have become
-            except Exception:  # noqa: S112  what the treatment did to its own streams is no reason to fail
-                continue
-        rest = b'\n{"status": "success"}\n' if statement is None else as_json(statement)
-        while rest:
-            rest = rest[os.write(outcome, rest) :]
-        code = 0 if statement is None else 1
-    finally:
-        os._exit(code)
 
 
 if __name__ == "__main__":  # multiprocessing imports this file again, as __mp_main__

@@ -7,6 +7,7 @@ kills what is left, says what was used, and ends as the treatment ended: by the 
 
 from __future__ import annotations
 
+import _signal as signal  # type: ignore[import-not-found]  # see shim.py
 import os
 import time
 
@@ -14,33 +15,29 @@ import kernel
 
 TYPE_CHECKING = False  # as typing.TYPE_CHECKING, without the cost of importing it
 if TYPE_CHECKING:
-    import signal
     from types import ModuleType
     from typing import Any, NoReturn
-else:
-    import _signal as signal  # see shim.py
-
-GRACE_S = 3.0  # between SIGTERM and SIGKILL
 
 
 def leave_behind(job: dict[str, Any]) -> ModuleType:
     """Fork: the parent stays behind as the warden of what comes; only the child returns, with the kernel's part."""
+    # blocked, signals wait until the warden asks for them: none is lost, none ends it before its sweep
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD])
-    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    follow(job["runner"], signal.SIGTERM)
+    kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # of what detaches itself this becomes the parent, so it is found
+    follow(job["runner"], signal.SIGTERM)  # not SIGKILL: it has to sweep
     warden = os.getpid()
     child = os.fork()
     if child:
         guard(child, job)
     os.setsid()  # its process group is its own: what it does to it does not reach the warden
     follow(warden, signal.SIGKILL)
-    for descriptor in (job["report"], *job["keep"]):
+    for descriptor in (job["report"], *job["keep"]):  # who has the lock's could free the lock
         os.close(descriptor)
     return kernel  # type: ignore[no-any-return]  # mypy cannot find it
 
 
 def follow(parent: int, signum: int) -> None:
-    """Get a signal when the parent ends; end now if it has ended already."""
+    """Get a signal when the parent ends; end now if it has ended already, before the kernel was told."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signum)
     if os.getppid() != parent:
         os._exit(1)
@@ -51,34 +48,46 @@ def guard(child: int, job: dict[str, Any]) -> NoReturn:
 
     The runner keeps the time as well, but may be stopped, or stand still because nobody reads what it shows.
     """
-    tally = Tally(child)
+    # wait; at the word or the time ask it to end, once, and give it the grace
+    ended = Ended(child)
     deadline, asked, stopped = job["deadline"], False, ""
-    while tally.status is None:
-        woken = signal.sigtimedwait([signal.SIGTERM, signal.SIGCHLD], max(0, min(3600, deadline - time.monotonic())))
-        reap(tally)
+    while ended.status is None:
+        left_s = max(0, min(3600, deadline - time.monotonic()))  # the kernel refuses a wait that is too long
+        woken = signal.sigtimedwait([signal.SIGTERM, signal.SIGCHLD], left_s)
+        ended.reap()
         late = time.monotonic() >= deadline
-        if tally.status is not None or os.getppid() != job["runner"] or (late and asked):
+        if ended.status is not None or os.getppid() != job["runner"] or (late and asked):
             break
         if not asked and (late or (woken and woken.si_signo == signal.SIGTERM)):
-            ask(child)
-            asked, stopped, deadline = True, "timeout" if late else "", time.monotonic() + GRACE_S
-    sweep(tally)
-    used = (tally.cpu_s, tally.peak_kb // 1024, stopped.encode())
+            os.kill(child, signal.SIGTERM)
+            if os.getpgid(child) == child:  # else it has not made its own group yet
+                os.killpg(child, signal.SIGTERM)
+            asked, stopped, deadline = True, "timeout" if late else "", time.monotonic() + job["grace_s"]
+
+    # kill and reap every descendant; the orphans of those that die become our children in turn
+    while tree := stop_tree():
+        for pid in tree:
+            os.kill(pid, signal.SIGKILL)
+        for pid in tree:
+            ended.reap(pid)
+
+    # say what was used, and end as it ended: the runner reads from our status how the treatment died
+    used = (ended.cpu_s, ended.peak_kb // 1024, stopped.encode())
     os.write(job["report"], b'{"cpu_s": %.3f, "peak_mb": %d, "stopped": "%s"}' % used)
-    status = tally.status or 0
-    if os.WIFSIGNALED(status):
+    code = os.waitstatus_to_exitcode(ended.status or 0)
+    if code < 0:
         import faulthandler
 
         faulthandler.disable()  # the treatment's own has spoken
-        if os.WTERMSIG(status) != signal.SIGKILL:
-            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [os.WTERMSIG(status)])
-        os.kill(os.getpid(), os.WTERMSIG(status))
-    os._exit(os.waitstatus_to_exitcode(status))
+        if -code != signal.SIGKILL:  # which nobody can handle or block
+            signal.signal(-code, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [-code])
+        os.kill(os.getpid(), -code)
+    os._exit(code)
 
 
-class Tally:
-    """What is known of those that have ended: how the treatment did, and what all of them used."""
+class Ended:
+    """What is known of those that have ended: the status of the treatment, and what all of them used."""
 
     def __init__(self, child: int) -> None:
         self.child = child
@@ -86,49 +95,27 @@ class Tally:
         self.cpu_s = 0.0
         self.peak_kb = 0
 
-    def take(self, pid: int, status: int, usage: Any) -> None:
-        """Take account of one that was reaped."""
-        self.cpu_s += usage.ru_utime + usage.ru_stime
-        self.peak_kb = max(self.peak_kb, usage.ru_maxrss)
-        if pid == self.child:
-            self.status = status
-
-
-def ask(child: int) -> None:
-    """Ask the treatment and its process group to end."""
-    os.kill(child, signal.SIGTERM)
-    try:
-        os.killpg(child, signal.SIGTERM)
-    except (ProcessLookupError, PermissionError):  # it has not made its own yet
-        return
-
-
-def reap(tally: Tally) -> None:
-    """Reap whatever has ended."""
-    try:
-        while (ended := os.wait4(-1, os.WNOHANG))[0]:
-            tally.take(*ended)
-    except ChildProcessError:
-        return
-
-
-def sweep(tally: Tally) -> None:
-    """Kill and reap every descendant; the orphans of those that die become our children in turn.
-
-    All are stopped before the first is killed: what goes on starting processes while it is being killed is never done.
-    """
-    while tree := stop_tree():
-        for pid in tree:
-            os.kill(pid, signal.SIGKILL)
-        for pid in tree:
-            try:
-                tally.take(*os.wait4(pid, 0))
-            except ChildProcessError:  # not ours yet
-                continue
+    def reap(self, one: int | None = None) -> None:
+        """Reap one that was killed, or whatever has ended."""
+        try:
+            # never a blocking wait for any: what is still alive may wait for ever
+            while (found := os.wait4(one or -1, 0 if one else os.WNOHANG))[0]:
+                pid, status, usage = found
+                self.cpu_s += usage.ru_utime + usage.ru_stime
+                self.peak_kb = max(self.peak_kb, usage.ru_maxrss)
+                if pid == self.child:
+                    self.status = status
+                if one:
+                    return
+        except ChildProcessError:  # none is left, or this one is not ours yet
+            return
 
 
 def stop_tree() -> list[int]:
-    """Stop every descendant, until a look at all of them finds no new one; parents come before their children."""
+    """Stop every descendant, until a look at all of them finds no new one; parents come before their children.
+
+    All are stopped before the first is killed: what goes on starting processes while it is being killed is never done.
+    """
     before: set[int] = set()
     while True:
         tree = [pid for pid in children("self") if stop(pid)]
@@ -144,7 +131,7 @@ def stop(pid: int) -> bool:
     try:
         os.kill(pid, signal.SIGSTOP)
         group = os.getpgid(pid)
-        if group != os.getpgrp():
+        if group != os.getpgrp():  # ours: the warden would stop itself
             os.killpg(group, signal.SIGSTOP)
     except (ProcessLookupError, PermissionError):
         return False
@@ -155,7 +142,7 @@ def children(pid: str) -> list[int]:
     """The children of a process; none when it is gone, or the kernel does not tell."""
     found: list[int] = []
     try:
-        for task in os.listdir(f"/proc/{pid}/task"):
+        for task in os.listdir(f"/proc/{pid}/task"):  # each thread has its own
             with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
                 found += map(int, file.read().split())
     except OSError:
