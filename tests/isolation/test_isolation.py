@@ -631,6 +631,7 @@ def test_project_paths_of_any_letters_never_show_a_stage(
     shown = str(root).encode("utf-8", "backslashreplace").decode()
     assert done.stderr.splitlines()[0] == f"{shown}/data/out"
     assert "data/out is private" in done.stderr
+    assert "\n  at treatments/shows/run.py:8, in run\n" in done.stderr
     assert "because of: FileNotFoundError: [Errno 2] No such file or directory: " in done.stderr
     for told in (done.stderr, (root / "pymyx.log").read_text(encoding="utf-8")):
         assert "stage-" not in told
