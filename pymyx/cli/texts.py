@@ -103,9 +103,11 @@ def closing_text(root: Path, given: str, command: str, *, sample: bool) -> str:
     there = "" if given == "." else f"cd {shlex.quote(given)} && "
     start = "data/00_raw holds a sample recording" if sample else "put your CSV files into data/00_raw"
     first = "" if sample else "set the params of parse first, to what your files are: treatments/parse/treatment.json\n"
-    line = f"0 * * * * cd {shlex.quote(str(root))} && {command} flow valvometry_daily --quiet".replace("%", r"\%")
+    hourly = "; ".join(f"{command} flow {flow} --quiet" for flow in ("valvometry_daily", "valve_activity"))
+    line = f"0 * * * * cd {shlex.quote(str(root))} && ({hourly})".replace("%", r"\%")
     return (
-        f"{first}{start}; now: {there}pymyx flow valvometry_daily\n"
+        f"{first}{start}; now: {there}pymyx flow valvometry_daily; pymyx flow valve_activity\n"
+        "the second draws data/91_pictures and data/92_report; that needs matplotlib: pip install 'pymyx[plot]'\n"
         f"each hour, by cron (crontab -e): {line}\n"
         "flows that share a folder run after one another: pymyx flow a --quiet; pymyx flow b --quiet\n"
         "several devices: a data folder of its own for each, and the same flow: --data DIR"

@@ -61,9 +61,13 @@ def pymyx(installed: Path, tmp_path: Path) -> Pymyx:
 
 
 def closing(root: Path, pymyx: Pymyx) -> str:
-    """What `init` says of cron and of devices."""
+    """What `init` says of pictures, cron and devices."""
+    command = f"{pymyx.command} flow"  # type: ignore[attr-defined]
+    hourly = f"({command} valvometry_daily --quiet; {command} valve_activity --quiet)"
     return (
-        f"each hour, by cron (crontab -e): 0 * * * * cd {root} && {pymyx.command} flow valvometry_daily --quiet\n"  # type: ignore[attr-defined]
+        "pymyx flow valvometry_daily; pymyx flow valve_activity\n"
+        "the second draws data/91_pictures and data/92_report; that needs matplotlib: pip install 'pymyx[plot]'\n"
+        f"each hour, by cron (crontab -e): 0 * * * * cd {root} && {hourly}\n"
         "flows that share a folder run after one another: pymyx flow a --quiet; pymyx flow b --quiet\n"
         "several devices: a data folder of its own for each, and the same flow: --data DIR\n"
     )
@@ -76,8 +80,7 @@ def station(pymyx: Pymyx, tmp_path: Path) -> Path:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         f"made {tmp_path}/station: .github, .gitignore, .pre-commit-config.yaml, data, flows, schemas, treatments\n"
-        "data/00_raw holds a sample recording; now: cd station && pymyx flow valvometry_daily\n"
-        + closing(tmp_path / "station", pymyx)
+        "data/00_raw holds a sample recording; now: cd station && " + closing(tmp_path / "station", pymyx)
     )
     return tmp_path / "station"
 
@@ -129,7 +132,7 @@ def test_init_beside_other_files(pymyx: Pymyx, tmp_path: Path) -> None:
     assert done.stdout == (
         f"made {tmp_path}/mine: .github, .pre-commit-config.yaml, data, flows, schemas, treatments\n"
         "set the params of parse first, to what your files are: treatments/parse/treatment.json\n"
-        "put your CSV files into data/00_raw; now: pymyx flow valvometry_daily\n" + closing(tmp_path / "mine", pymyx)
+        "put your CSV files into data/00_raw; now: " + closing(tmp_path / "mine", pymyx)
     )
     assert (tmp_path / "mine" / ".gitignore").read_text(encoding="utf-8") == "mine\n"
     assert os.listdir(tmp_path / "mine" / "data" / "00_raw") == [".gitkeep"]
