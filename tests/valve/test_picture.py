@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
@@ -254,7 +255,7 @@ def looks(root: Path) -> dict[str, bytes]:
 
 
 def test_byte_for_byte(project: SmallProject, tmp_path: Path) -> None:
-    """One day, then others, then one late and one changed: pictures and report are as from scratch, and verify."""
+    """One day, others, one late and one changed, two chunks: pictures and report are as from scratch, and verify."""
     station(project)
     days = [DAY + timedelta(days=number) for number in range(4)]
     opening = {day: np.where((np.arange(BINS) + 700 * number) // 900 % 3, 80, 2) for number, day in enumerate(days)}
@@ -276,6 +277,16 @@ def test_byte_for_byte(project: SmallProject, tmp_path: Path) -> None:
         folders = (tmp_path / "scratch" / str(step[side]) for side in ("input", "output"))
         apply(str(step["treatment"]), *folders, **step.get("params", {}))
     assert looks(tmp_path / "scratch") == after
+    state = project.root / "data" / ".pymyx" / "91_pictures" / "manifest.json"
+    slow = json.loads(state.read_bytes())
+    slow["last_success"]["day_s"] = 60.0  # so slow that two of its days are worth a child
+    state.write_text(json.dumps(slow), encoding="utf-8")
+    with (project.root / "treatments" / "picture" / "run.py").open("a", encoding="utf-8") as code:
+        code.write('print(os.environ["PYMYX_DAYS"])\n')
+    done = project.cli("flow", "--flow", "looks", "--jobs", "2")
+    chunks = {f"{days[number]},{days[number + 1]}" for number in (0, 2)}
+    assert (done.returncode, chunks & set(done.stderr.split())) == (0, chunks)
+    assert looks(project.root / "data") == after
 
 
 def test_without_the_extra(project: SmallProject) -> None:

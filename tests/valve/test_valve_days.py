@@ -109,7 +109,7 @@ def flow(project: SmallProject, *options: str) -> str:
 
 
 def test_late_grown_and_one_at_a_time(station: SmallProject, scratch: Path) -> None:
-    """Days in two chunks, one that comes late, one alone, one that grows: in the end all is as from scratch."""
+    """Some days, then others, one late, one alone, one that grows, all in two chunks: all is as from scratch."""
     raw = station.root / "data" / "10_parsed"
     late, grown = DAYS[3], DAYS[5]
     for day in [one for one in DAYS[:7] if one != late]:
@@ -123,6 +123,19 @@ def test_late_grown_and_one_at_a_time(station: SmallProject, scratch: Path) -> N
     for name in CHAIN:
         assert files(station.root / "data" / FOLDERS[name]) == files(scratch / FOLDERS[name])
     assert flow(station, "--verify", str(len(DAYS))).count("up to date") == len(CHAIN)
+    for name in CHAIN:
+        state = station.root / "data" / ".pymyx" / FOLDERS[name] / "manifest.json"
+        slow = json.loads(state.read_bytes())
+        slow["last_success"]["day_s"] = 1.5  # so slow that a few days are worth a child
+        state.write_text(json.dumps(slow), encoding="utf-8")
+        shutil.rmtree(station.root / "data" / FOLDERS[name])
+        with (station.root / "treatments" / name / "run.py").open("a", encoding="utf-8") as code:
+            code.write('print(os.environ["PYMYX_DAYS"].count(","))\n')
+    done = station.cli("flow", "--flow", "valves", "--jobs", "2")
+    children = [word for word in done.stderr.split() if word.isdigit()]
+    assert (done.returncode, len(children), "0" in children) == (0, 2 * len(CHAIN), False)
+    for name in CHAIN:
+        assert files(station.root / "data" / FOLDERS[name]) == files(scratch / FOLDERS[name])
 
 
 def test_odd_days(tmp_path: Path) -> None:

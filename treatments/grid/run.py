@@ -37,27 +37,15 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         if name != "opening" or (asked and day not in asked.split(",")):
             continue
         bins = pd.date_range(day, periods=DAY // period, freq=period, tz="UTC", unit="ns")
-        valves, flags = _held(path, list(_rows(path)), bins, longest // period)
-        air, _ = _held(
-            path.with_name(f"{params['temperature_domain']}__{day}.parquet"), [temperature], bins, longest // period
-        )
-        columns = {
-            "ts": bins,
-            "coverage": _coverage(_rows(path).index, bins),
-            "temperature": air[temperature],
-            **valves,
-        }
-        table = pa.table(
-            {
-                name: pa.array(each)
-                for name, each in (columns | {f"{valve}_flag": flags[valve] for valve in flags}).items()
-            }
-        )
-        how = {"ts": "DELTA_BINARY_PACKED"} | dict.fromkeys(["coverage", "temperature", *valves], "BYTE_STREAM_SPLIT")
-        few, target = [f"{valve}_flag" for valve in valves], Path(output_dir) / f"grid__{day}.parquet"
-        pq.write_table(
-            table.replace_schema_metadata(None), target, compression="zstd", use_dictionary=few, column_encoding=how
-        )
+        weather, most = path.with_name(f"{params['temperature_domain']}__{day}.parquet"), longest // period
+        valves, flags = _held(path, list(_rows(path)), bins, most)
+        air, _ = _held(weather, [temperature], bins, most)
+        slow = {"coverage": _coverage(_rows(path).index, bins), "temperature": air[temperature], **valves}
+        few = {f"{valve}_flag": flags[valve] for valve in flags}
+        table = pa.table({name: pa.array(each) for name, each in ({"ts": bins} | slow | few).items()})
+        table, target = table.replace_schema_metadata(None), Path(output_dir) / f"grid__{day}.parquet"
+        how = {"ts": "DELTA_BINARY_PACKED", **dict.fromkeys(slow, "BYTE_STREAM_SPLIT")}
+        pq.write_table(table, target, compression="zstd", use_dictionary=list(few), column_encoding=how)
 
 
 def _held(path: Path, names: list[str], bins: pd.DatetimeIndex, most: int) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,6 +13,7 @@ from string import Template
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 try:
@@ -37,7 +38,8 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
     files = [sorted(Path(input_dir).glob(f"{name}__????-??-??.parquet")) for name in ("hourly", "daily", "events")]
     if not files[0]:
         return
-    hours, days, events = (pd.concat(map(pd.read_parquet, each), ignore_index=True) for each in files)
+    tables = [[pq.read_table(path) for path in each] for each in files]
+    hours, days, events = (pa.concat_tables(each, promote_options="default").to_pandas() for each in tables)
     wall = hours["ts"].dt.tz_convert(params["tz"]).dt.tz_localize(None)
     hours["day"], hours["hour"] = wall.dt.floor("D"), wall.dt.hour
     hours["at_h"] = (hours["ts"] - hours["ts"].iloc[0] + (wall - hours["day"]).iloc[0]) / pd.Timedelta(hours=1) + 0.5
@@ -48,7 +50,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
     daily = days.pivot(index="ts", columns="valve", values=["vod_pct", "voa_pct"]).astype(float)
     daily = daily.reindex(pd.date_range(daily.index[0], daily.index[-1]))
     valves = dict(list(hours.groupby("valve", sort=False)))
-    said = [json.loads((pq.read_schema(path).metadata or {}).get(b"params", b"{}")) for path in files[1]]
+    said = [json.loads((table.schema.metadata or {}).get(b"params", b"{}")) for table in tables[1]]
     page = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).substitute(
         colors="".join(COLOR.format(at, *rgb, "#fff" if at < 6 else "#000") for at, rgb in enumerate(SCALE)),
         first=f"{daily.index[0]:%Y-%m-%d}",
