@@ -161,9 +161,9 @@ class Chunks:
             for day in chunk.days
         }
         context = set() if self.plan.whole else context_of(chunk.days, windows, looks)
-        published = publish(stage, self.output, made, context, keep=self._removal.unsure)
+        published = publish(stage, self._removal, made, context)
         self.published.append(published)
-        self.days += self._removal.note(chunk.days, made, published)
+        self.days += published.days
 
     def _note_failure(self, chunk: Chunk, order: Order, ending: Ending, duration_s: float) -> None:
         """Keep why a chunk failed; put its halves, or its days, at the end of the queue, or give all up."""

@@ -16,7 +16,7 @@ from pymyx.core.errors import Fault, PymyxError, TreatmentError, as_unicode
 from pymyx.core.incremental.files import day_of, hash_of
 from pymyx.core.incremental.manifest import WHOLE
 from pymyx.core.incremental.plan import in_words, split
-from pymyx.core.incremental.stage import kinds_in, make_ordinary, staged
+from pymyx.core.incremental.stage import left_on, staged
 from pymyx.core.isolation.children import Children, signals_held
 from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.logger import log_event
@@ -101,11 +101,8 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
             what = "its whole folder" if whole else f"{day} alone"
             unchanged = f"it was run from {what} to verify `{output.shown}`, which is left as it is"
             raise treatment_error(order, ending, time.monotonic() - child.started, unchanged)
-        make_ordinary(stage)
         files: dict[str, Files] = {}
-        for name, kind in kinds_in(stage.output_dir).items():
-            if name.startswith(".nfs"):  # what NFS leaves of a file that was removed while it was open
-                continue
+        for name, kind in left_on(stage).items():
             of = WHOLE if plan.whole else day_of(name)
             files.setdefault(of, {})[name] = hash_of(stage.output_dir / name) if kind == "file" else kind
         return files

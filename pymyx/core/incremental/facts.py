@@ -7,14 +7,12 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from pymyx.core.contract.grants import signed_paths
 from pymyx.core.contract.models import Days
 from pymyx.core.contract.treatment import Step
-from pymyx.core.errors import Fault, UsageError, as_unicode
+from pymyx.core.errors import Fault, UsageError, as_unicode, counted
 from pymyx.core.incremental.files import (
     ENDINGS,
     OUTPUT_ENDINGS,
@@ -26,7 +24,6 @@ from pymyx.core.incremental.files import (
     unowned_files,
 )
 from pymyx.core.incremental.manifest import KnownFile, Manifest, id_of, manifest_path, read_manifest, state_dir
-from pymyx.core.incremental.stage import other_places
 
 
 @dataclass(frozen=True)
@@ -39,8 +36,10 @@ class Facts:
         granted: the files that the treatment may read beside them, by path relative to the root.
         code, params: the hashes of the treatment's code (with its `days` and what is granted) and of the params.
         days: how far a day looks, or None: at the whole folder.
+        looks: the same as it is recorded, `before` and `after`; nothing for the whole folder.
         raw: whether no treatment made the input folder; files that are gone from there were archived, not revoked.
         input_id: the id of the input folder's manifest; nothing for a raw folder.
+        smaller: the raw files that are smaller than recorded: their sizes in bytes then and now.
         packed: the names on the disk of the input files that are compressed; all else names them without `.gz`.
         odd: entries of the input folder that are passed over, with the reason.
         unowned: files of the output's format that lie in the output folder and that no run owns.
@@ -53,38 +52,22 @@ class Facts:
     code: str
     params: str
     days: Days | None
+    looks: list[int]
     raw: bool
     input_id: str
+    smaller: dict[str, tuple[int, int]]
     packed: dict[str, str]
     odd: dict[str, str]
     unowned: tuple[str, ...]
-
-    @property
-    def looks(self) -> list[int]:
-        """How far a day looks, `before` and `after`, as it is recorded; nothing for the whole folder."""
-        return [self.days.before, self.days.after] if self.days else []
-
-    @cached_property
-    def smaller(self) -> dict[str, tuple[int, int]]:
-        """The raw files that are smaller than recorded: their sizes in bytes then and now."""
-        known = self.manifest.inputs if self.raw and self.manifest else {}
-        return {
-            name: (known[name].size, file.size)
-            for name, file in self.inputs.items()
-            if name in known and file.size < known[name].size
-        }
 
     def on_disk(self, names: Iterable[str]) -> list[str]:
         """Input files by their names on the disk, sorted."""
         return sorted(self.packed.get(name, name) for name in names)
 
     def remember(self, manifest: Manifest, shrunk: dict[str, tuple[int, int]]) -> bool:
-        """Put down what was found; whether that changes anything.
-
-        Archived raw files are kept in mind, `shrunk` ones as they were: none comes back smaller unseen. An
-        output that is not as it was published stays recorded as it was: it is still to be made.
-        """
+        """Put down what was found; whether that changes anything."""
         before = manifest.model_copy(deep=False)
+        # archived raw files are kept in mind, `shrunk` ones as they were: none comes back smaller unseen
         gone = manifest.inputs.keys() - self.inputs.keys() if self.raw else set()
         used = {name for made in manifest.days.values() for name in made.inputs} if gone else set()
         kept = {name: manifest.inputs[name] for name in (gone & used) | shrunk.keys()}
@@ -95,6 +78,7 @@ class Facts:
         for made in manifest.days.values():
             for name, known in made.outputs.items():
                 found = self.outputs.get(name)
+                # an output with other bytes stays recorded as it was published: it is still to be made
                 if found and found.sha256 == known.sha256 and found != known:
                     made.outputs[name], changed = found, True
         return changed or not manifest.id or manifest != before
@@ -107,31 +91,48 @@ def look(step: Step, *, force: bool) -> Facts:
         UsageError: the output folder is that of another treatment or input folder, or of a newer PyMyx, or its state is
             lost; the input folder has lost its files, or holds a known file that cannot be looked at.
     """
+    # what is remembered
     manifest = owned_manifest(step, force=force)
     known = manifest.inputs if manifest else {}
+    input_id = id_of(step.input_dir)
+    raw = input_id is None
+
+    # what is to be read
     inputs, packed, odd = input_files(step.input_dir, ENDINGS[step.treatment.input.format], known)
-    raw = not manifest_path(step.input_dir).exists()
     if known and not inputs:
         _refuse_emptied_input(step, raw=raw)
-    ours = {**manifest.outputs, **manifest.pending} if manifest else {}
-    days, paths = step.treatment.days, signed_paths(step.project, step.treatment)
-    granted, others = granted_files(step.project.root, paths, manifest.granted if manifest else {})
+    smaller = {
+        name: (known[name].size, file.size)
+        for name, file in inputs.items()
+        if raw and name in known and file.size < known[name].size
+    }
+
+    # what it is made with; what a treatment may read beside its input is signed with its code
+    days, allow = step.treatment.days, step.treatment.allow
     code: list[Any] = [days.model_dump() if days else None, code_of(step.code_dir)]
-    if paths:
+    granted: dict[str, KnownFile] = {}
+    if allow.read and (paths := signed_paths(step.project, step.treatment)):
+        granted, others = granted_files(step.project.root, paths, manifest.granted if manifest else {})
         code.append({**others, **{name: file.sha256 for name, file in granted.items()}})
+
+    # what was made; of a folder without a manifest owned_manifest has seen that it is empty, unless it is begun anew
+    owned, pending = (manifest.outputs, manifest.pending) if manifest else ({}, {})
+    ending = OUTPUT_ENDINGS[step.treatment.output.format]
     return Facts(
         manifest=manifest,
         inputs=inputs,
-        outputs=output_files(step.output_dir, manifest.outputs if manifest else {}),
+        outputs=output_files(step.output_dir, owned) if owned else {},
         granted=granted,
         code=_digest(code),
         params=_digest(step.params),
         days=days,
+        looks=[days.before, days.after] if days else [],
         raw=raw,
-        input_id="" if raw else id_of(step.input_dir),
+        input_id=input_id or "",
+        smaller=smaller,
         packed=packed,
         odd=odd,
-        unowned=tuple(unowned_files(step.output_dir, OUTPUT_ENDINGS[step.treatment.output.format], ours)),
+        unowned=tuple(unowned_files(step.output_dir, ending, {*owned, *pending})) if manifest or force else (),
     )
 
 
@@ -158,30 +159,25 @@ def owned_manifest(step: Step, *, force: bool) -> Manifest | None:
     Raises:
         UsageError: the folder is that of another treatment or input folder, or of a newer PyMyx, or its state is lost.
     """
-    manifest = read_manifest(step.output_dir, step.output_shown)
-    if manifest:
-        _refuse_another_owner(step, manifest)
-    elif not (force and step.treatment.days and not _has_undated_input(step)):
-        refuse_lost_state(step)
-    return manifest
-
-
-def _has_undated_input(step: Step) -> bool:
-    """Whether it would be run over its whole folder all the same."""
-    ending = ENDINGS[step.treatment.input.format]
-    return any(not day_of(name) for name in unowned_files(step.input_dir, ending, ()))
-
-
-def _refuse_another_owner(step: Step, manifest: Manifest) -> None:
-    shown, state = step.output_shown, step.project.shown(manifest_path(step.output_dir))
-    hint = f"write to another folder; or, to give it up, remove it and `{state}`"
+    manifest, shown = read_manifest(step.output_dir, step.output_shown), step.output_shown
+    if manifest is None:
+        # a file of no day has it run over its whole folder all the same, which could not leave other files as they are
+        names = unowned_files(step.input_dir, ENDINGS[step.treatment.input.format], ()) if force else []
+        if not (force and step.treatment.days and all(map(day_of, names))):
+            refuse_lost_state(step)
+        return None
+    # two writers of one folder would each remove what the other makes
+    what, notes, source = "", ("nothing was run",), as_unicode(step.input_shown)
     if manifest.treatment != step.treatment.name:
         what = f"the output folder `{shown}` is that of treatment `{manifest.treatment}`, not `{step.treatment.name}`"
-        raise UsageError(Fault(what, notes=("a folder has one writer; nothing was run",), hint=hint))
-    source = as_unicode(step.input_shown)
-    if manifest.input_dir != source:
+        notes = ("a folder has one writer; nothing was run",)
+    elif manifest.input_dir != source:
         what = f"the output folder `{shown}` was made from `{manifest.input_dir}`, not from `{source}`"
-        raise UsageError(Fault(what, notes=("nothing was run",), hint=hint))
+    if what:
+        state = step.project.shown(manifest_path(step.output_dir))
+        hint = f"write to another folder; or, to give it up, remove it and `{state}`"
+        raise UsageError(Fault(what, notes=notes, hint=hint))
+    return manifest
 
 
 def refuse_lost_state(step: Step) -> None:
@@ -190,19 +186,29 @@ def refuse_lost_state(step: Step) -> None:
     Raises:
         UsageError: it seems to have had one; says where it may be, and the ways out.
     """
-    ending = OUTPUT_ENDINGS[step.treatment.output.format]
+    ending, state = OUTPUT_ENDINGS[step.treatment.output.format], state_dir(step.output_dir)
     files = unowned_files(step.output_dir, ending, ())
-    elsewhere = [place for place in other_places(step.output_dir) if (place / "manifest.json").is_file()]
-    if not files and not elsewhere:
+    # where its state would be, had the folder not been moved, linked to, or mounted over
+    real, named = step.output_dir.resolve(), step.output_dir.parent.resolve() / step.output_dir.name
+    places = [*(folder.parent / ".pymyx" / folder.name for folder in (named, real)), real / ".pymyx"]
+    old = [place for place in places if place != state and (place / "manifest.json").is_file()]
+    if not files and not old:
         return
-    project, shown, path = step.project, step.output_shown, manifest_path(step.output_dir)
+    # or it was moved here from beside: a state that this treatment wrote, and whose folder is gone
+    for path in sorted(state.parent.glob("*/manifest.json")):
+        if not (state.parent.parent / path.parent.name).exists():
+            try:
+                treatment = json.loads(path.read_bytes())["treatment"]
+            except (OSError, ValueError, RecursionError, LookupError, TypeError):
+                continue  # whatever lies there, it only lends a hint
+            old += [path.parent] if treatment == step.treatment.name else []
+    project, shown, path = step.project, step.output_shown, state / "manifest.json"
     what = "cannot be read as one" if os.path.lexists(path) else "is missing"
-    holds = f"holds {len(files)} {ending[0]} file{'' if len(files) == 1 else 's'}" if files else "holds no file"
-    old = [*elsewhere, *_left_behind(step)][:1]
-    place = project.shown(state_dir(step.output_dir))
-    back = f"put back its state, `{place}` (`cp data/*` leaves `.pymyx` behind)"
+    holds = f"holds {counted(len(files), f'{ending[0]} file')}" if files else "holds no file"
+    back = f"put back its state, `{project.shown(state)}` (`cp data/*` leaves `.pymyx` behind)"
     if old:
-        back = f"put back its state: move `{project.shown(old[0])}` to `{place}`, or the folder to where it was"
+        back = f"put back its state: move `{project.shown(old[0])}` to `{project.shown(state)}`"
+        back += ", or the folder to where it was"
     on = f"move the folder away, and all is made anew: mv {shown} {shown}_old"
     if step.treatment.days:
         on = "run it with --force: it makes anew the days that the input has, and leaves other files as they are"
@@ -210,22 +216,8 @@ def refuse_lost_state(step: Step) -> None:
         Fault(
             f"the output folder `{shown}` {holds}, but its manifest {what}",
             project.shown(path),
-            tuple(f"an older state lies at {project.shown(place)}" for place in old),
+            tuple(f"an older state lies at {project.shown(place)}" for place in old[:1]),
             ("nothing was run: what was made from archived input could be overwritten",),
             f"{back}; or {on}",
         )
     )
-
-
-def _left_behind(step: Step) -> list[Path]:
-    """States beside it that this treatment wrote, and whose folders are gone: one of them may have been moved here."""
-    beside = state_dir(step.output_dir).parent
-    found = []
-    for path in sorted(beside.glob("*/manifest.json")):
-        if not (beside.parent / path.parent.name).exists():
-            try:
-                treatment = json.loads(path.read_bytes())["treatment"]
-            except (OSError, ValueError, RecursionError, LookupError, TypeError):
-                continue
-            found += [path.parent] if treatment == step.treatment.name else []
-    return found

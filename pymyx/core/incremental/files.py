@@ -1,4 +1,4 @@
-"""Looks at the files of a folder: which there are, of which day each is, and what is in them, as hashes.
+"""Looks at the files of a folder: which there are, which day each belongs to, and the hash of what is in it.
 
 A file is read only when its stat differs from the one it is known by; the cost is of files, not of rows.
 """
@@ -18,7 +18,9 @@ from pathlib import Path
 from pymyx.core.errors import Fault, UsageError
 from pymyx.core.incremental.manifest import KnownFile
 
-RACY_NS = 3_000_000_000  # a file changed so short a time ago may change again without a trace (git calls it racy)
+# a file that changed so short a time ago may change again within one tick of the disk's clock, and its stat would not
+# show it (git calls it racy); FAT counts in 2 s
+RACY_NS = 3_000_000_000
 ENDINGS = {"csv": (".csv", ".tsv", ".dat", ".csv.gz", ".tsv.gz", ".dat.gz"), "parquet": (".parquet",)}
 OUTPUT_ENDINGS = {**ENDINGS, "png": (".png",), "svg": (".svg",), "html": (".html",)}
 WORTH_THREADS = 1 << 24  # bytes to hash; sha256 of large blocks lets other threads run
@@ -55,25 +57,21 @@ def input_files(
         names = sorted(name for name in os.listdir(folder) if is_of(ending, name))  # a plain file before its packed one
     except OSError as error:
         raise UsageError(Fault(f"the input folder cannot be read: {error.strerror}", str(folder))) from error
-    packed: dict[str, str] = {}
+    on_disk: dict[str, str] = {}
     passed_over: dict[str, str] = {}
-    plain = set()
     for name in names:
         unpacked = name[:-3] if is_packed(name) else name
-        if unpacked in plain:
+        if on_disk.setdefault(unpacked, name) != name:
             passed_over[name] = f"`{unpacked}` lies beside it, and is read"
-            continue
-        plain.add(unpacked)
-        if unpacked != name:
-            packed[unpacked] = name
-    found, odd = _hashed(((name, f"{folder}/{packed.get(name, name)}") for name in sorted(plain)), known, follow=True)
+    # links are followed: raw data often lies on another disk, and is linked to
+    found, odd = _hashed(((name, f"{folder}/{place}") for name, place in on_disk.items()), known, follow=True)
     for name, why in odd.items():
-        if name in known:
+        if name in known:  # to pass over it would be to take it for archived or revoked
             hint = "mend it; or remove it, if it is to be gone"
             what = f"an input file cannot be looked at: {why}"
-            raise UsageError(Fault(what, str(folder / packed.get(name, name)), notes=("nothing was run",), hint=hint))
-        passed_over[packed.get(name, name)] = why
-    return found, packed, passed_over
+            raise UsageError(Fault(what, str(folder / on_disk[name]), notes=("nothing was run",), hint=hint))
+        passed_over[on_disk[name]] = why
+    return found, {name: place for name, place in on_disk.items() if name != place}, passed_over
 
 
 def is_packed(name: str) -> bool:
@@ -87,12 +85,12 @@ def is_of(ending: tuple[str, ...], name: str) -> bool:
 
 
 def output_files(folder: Path, known: dict[str, KnownFile]) -> dict[str, KnownFile]:
-    """Those of the known files that are there."""
+    """Those of the known files that are there; a link in the place of one is not what was published."""
     return _hashed(((name, f"{folder}/{name}") for name in known), known, follow=False)[0]
 
 
 def unowned_files(folder: Path, ending: tuple[str, ...], owned: Iterable[str]) -> list[str]:
-    """The files in an output folder that are of its format, and of nobody."""
+    """The files in an output folder that are of its format, and that no run owns."""
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -106,7 +104,7 @@ def code_of(folder: Path) -> dict[str, str]:
     """The hashes of a treatment's files, by path: every regular file but treatment.json, caches and hidden files."""
     files, others = _files_below(folder, lambda name: name[0] != "." and name != "__pycache__")
     files.pop("treatment.json", None)
-    return {**others, **{path: _hash_if_there(place)[0] for path, place in files.items()}}
+    return {**others, **{path: hash_of(place) for path, place in files.items()}}
 
 
 def granted_files(
@@ -130,8 +128,8 @@ def granted_files(
 def _files_below(top: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, str], dict[str, str]]:
     """The regular files in a folder and all below it, links followed, by relative path; nothing for `top` itself.
 
-    Beside them, by path, what stands in for those that hold no file of their own: a folder that was met before by
-    another path (a link `a -> .` leads to one), and what cannot be looked at.
+    Beside them, by path, what stands in for a folder that was met before by another path, and for what cannot be
+    looked at.
     """
     files: dict[str, str] = {}
     others: dict[str, str] = {}
@@ -145,12 +143,13 @@ def _files_below(top: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, st
                 files[path] = place
             if not stat.S_ISDIR(status.st_mode):
                 continue
+            # a link `a -> .` leads to a folder in itself, without end
             first = met.setdefault((status.st_dev, status.st_ino), path)
             if first != path:
                 others[path] = f"the folder `{first}`"
                 continue
             names = sorted(filter(wanted, os.listdir(place)), reverse=True)
-        except FileNotFoundError:
+        except FileNotFoundError:  # gone since it was listed, or a link to nothing
             continue
         except OSError:
             others[path] = UNREADABLE
@@ -160,14 +159,19 @@ def _files_below(top: Path, wanted: Callable[[str], bool]) -> tuple[dict[str, st
 
 
 def hash_of(path: str | os.PathLike[str]) -> str:
-    """The sha256 of a file, in hexadecimal; `unreadable` when it may not be read."""
+    """The sha256 of a file, in hexadecimal; `unreadable` when it may not be read, nothing when it is gone."""
     try:
         with open(path, "rb", buffering=0) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise
+        return ""
     except OSError:  # the treatment will say why
         return UNREADABLE
+
+
+def hashes_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """The hashes of files in a folder, by name; see `hash_of`."""
+    return {name: hash_of(folder / name) for name in names}
 
 
 def _hashed(
@@ -191,55 +195,41 @@ def _hashed(
         if one and one.stat == stat_key(status):
             found[name] = one
         else:
+            # stat and clock before the content: a change while it is read shows in the next stat, or is racy
             unknown.append((name, path, status, time.time_ns()))
-    hash_one = _content_hash if follow else _hash_if_there
-    hashes = _hashes(hash_one, [path for _, path, _, _ in unknown], sum(one.st_size for _, _, one, _ in unknown))
+    hash_one = _content_hash if follow else lambda path: (hash_of(path), None)
+    hashes: Iterable[tuple[str, int | None]] = map(hash_one, [path for _, path, _, _ in unknown])
+    if sum(status.st_size for _, _, status, _ in unknown) >= WORTH_THREADS:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            hashes = pool.map(hash_one, [path for _, path, _, _ in unknown])
     for (name, _, status, now_ns), (sha256, unpacked) in zip(unknown, hashes, strict=True):
-        settled = max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS < now_ns
         if sha256 == UNREADABLE and follow:
             odd[name] = "it may not be read"
         elif sha256:
+            # a stat that proves nothing is not kept, so the file is read again; a time to come never settles
+            settled = max(status.st_mtime_ns, status.st_ctime_ns) + RACY_NS < now_ns
             mark = stat_key(status) if settled and sha256 != UNREADABLE else (status.st_size, 0, 0, 0)
             found[name] = KnownFile(stat=mark, sha256=sha256, unpacked=unpacked)
     return dict(sorted(found.items())), odd
 
 
 def stat_key(status: os.stat_result) -> tuple[int, int, int, int]:
-    """What a file that has not changed has not changed in."""
+    """What of a file's stat stays the same while the file does."""
+    # the change time too: a tool that puts the modification time back (`cp -p`, `touch -d`) cannot set that one
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _hashes(
-    hash_one: Callable[[str], tuple[str, int | None]], paths: list[str], size: int
-) -> Iterable[tuple[str, int | None]]:
-    """The hashes of files, of `size` bytes in all; see `_hash_if_there`."""
-    if size < WORTH_THREADS:
-        return map(hash_one, paths)
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(hash_one, paths))
-
-
-def _hash_if_there(path: str) -> tuple[str, int | None]:
-    """The hash of a file, nothing for one that is gone; and, of one that is unpacked to be hashed, its size then."""
-    try:
-        return hash_of(path), None
-    except FileNotFoundError:
-        return "", None
-
-
 def _content_hash(path: str) -> tuple[str, int | None]:
-    """The same, of a compressed file for its content; one that cannot be unpacked is hashed as it is."""
-    if not is_packed(path):
-        return _hash_if_there(path)
-    import gzip
-    import zlib
+    """The hash of a file, of a compressed one that of its content with its size in bytes."""
+    if is_packed(path):
+        import gzip
+        import zlib
 
-    try:
-        with gzip.open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-    except FileNotFoundError:
-        return "", None
-    except (OSError, EOFError, zlib.error):
-        return _hash_if_there(path)
+        try:
+            with gzip.open(path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+        except (OSError, EOFError, zlib.error):
+            pass  # it cannot be unpacked, the treatment will say why: it is known by its bytes as they are
+    return hash_of(path), None

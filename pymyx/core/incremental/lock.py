@@ -13,18 +13,60 @@ from typing import Any
 
 from pymyx.core.errors import BusyError, Fault
 from pymyx.core.incremental.manifest import state_dir
-from pymyx.core.incremental.stage import clear_stages, see_that_it_is_real, unwritable
+from pymyx.core.incremental.stage import remove_stage, see_that_it_is_real, unwritable
+
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs")
+
+
+@contextmanager
+def locked(output_dir: Path, shown: str) -> Iterator[int]:
+    """Hold the lock of `output_dir`, and remove the stages that a killed run left there; yields its descriptor.
+
+    A child that inherits the descriptor holds the lock too, to its own end. Where the system or the file system
+    knows no such lock, nothing is held and nothing removed.
+
+    Raises:
+        BusyError: another run holds it; says which process, since when.
+        UsageError: the lock file cannot be written, or the state is not kept in a folder.
+    """
+    state = state_dir(output_dir)
+    see_that_it_is_real(state, shown)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        descriptor = _opened(str(state / "lock"), os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise unwritable(shown, error) from error
+    try:
+        try:
+            import fcntl  # not on every system
+
+            # the kernel gives it back however its holders end, so no stale lock is ever to be broken
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid, _, since = os.pread(descriptor, 200, 0).decode("ascii", "replace").partition(" ")
+            by = f"process {pid or 'unknown'}, since {since or 'just now'}"
+            what = f"another run holds the output folder `{shown}`: {by}"
+            raise BusyError(Fault(what, notes=("nothing was run",), hint="wait for it to end, or end it")) from None
+        except (ImportError, OSError):
+            pass  # some disks know no locks; a stage there may be that of a run at work, so none is removed
+        else:
+            # the file is written and never replaced: the lock is that of its inode
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode(), 0)
+            for stage in state.glob("stage-*"):
+                remove_stage(stage)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def holder(output_dir: Path) -> dict[str, Any] | None:
-    """Who holds the lock of an output folder, since when; None when nobody does, or the system does not tell.
-
-    The lock itself is not touched: a run that starts meanwhile would find it taken.
-    """
+    """Who holds the lock of an output folder, since when; None when nobody does, or the system does not tell."""
     try:
-        with open(state_dir(output_dir) / "lock", opener=_unlinked, encoding="ascii", errors="replace") as file:
+        with open(state_dir(output_dir) / "lock", opener=_opened, encoding="ascii", errors="replace") as file:
             inode = f":{os.fstat(file.fileno()).st_ino}"
             text = file.read(200)
+        # to try the lock would take it: a run that starts meanwhile would be refused
         locks = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
     except OSError:
         return None
@@ -34,44 +76,14 @@ def holder(output_dir: Path) -> dict[str, Any] | None:
     return {"pid": int(pid) if pid.isdigit() else None, "since": since or None}
 
 
-def _unlinked(path: str, flags: int) -> int:
-    """Open a lock file, never through a link, and never waiting for who writes to a pipe."""
+def _opened(path: str, flags: int) -> int:
+    """Open a lock file; it must be a regular file."""
+    # not through a link, which would have us write elsewhere; not waiting, as for the other end of a pipe
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", path)
+        raise OSError(errno.EINVAL, "it is not a regular file", path)
     return descriptor
-
-
-NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs")
-
-
-@contextmanager
-def locked(output_dir: Path, shown: str) -> Iterator[int]:
-    """Hold the lock of `output_dir`, and clear the stages that a killed run left there; yields its descriptor.
-
-    A child that inherits the descriptor holds the lock too, to its own end. Where the system or the file system
-    knows no such lock, nothing is held and nothing cleared.
-
-    Raises:
-        BusyError: another run holds it; says which process, since when.
-        UsageError: the lock file cannot be written, or the state's folder is none.
-    """
-    path = state_dir(output_dir) / "lock"
-    see_that_it_is_real(path.parent, shown)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _unlinked(str(path), os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise unwritable(shown, error) from error
-    try:
-        if _take(descriptor, shown):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode(), 0)
-            clear_stages(output_dir)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def network_disk(folder: Path, mounts: str | None = None) -> str:
@@ -81,31 +93,13 @@ def network_disk(folder: Path, mounts: str | None = None) -> str:
             mounts = Path("/proc/mounts").read_text(encoding="utf-8")
         except OSError:
             return ""
+    # most machines have none, and need not resolve the folder
     if not any(f" {kind} " in mounts for kind in NETWORK):
         return ""
     kinds = {}
     for line in mounts.splitlines():
         _, place, kind, *_ = line.split(" ")
-        kinds[Path(place.replace("\\040", " "))] = kind
+        kinds[Path(place.replace("\\040", " "))] = kind  # of two on one place the later one is seen
     real = folder.resolve()
     kind = next((kinds[place] for place in (real, *real.parents) if place in kinds), "")
     return kind if kind in NETWORK else ""
-
-
-def _take(descriptor: int, shown: str) -> bool:
-    """Take the lock; False where there is no such thing."""
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _busy(shown, os.pread(descriptor, 200, 0).decode("ascii", "replace")) from None
-    except (ImportError, OSError):
-        return False
-    return True
-
-
-def _busy(shown: str, holder: str) -> BusyError:
-    pid, _, since = holder.partition(" ")
-    what = f"another run holds the output folder `{shown}`: process {pid or 'unknown'}, since {since or 'just now'}"
-    return BusyError(Fault(what, notes=("nothing was run",), hint="wait for it to end, or end it"))

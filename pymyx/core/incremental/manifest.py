@@ -6,8 +6,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,8 +22,8 @@ LARGEST = 1 << 28  # bytes of a manifest: of hundreds of thousands of files
 LONGEST = 255  # bytes of a file's name
 
 _HEAD = re.compile(rb'\{"manifest":\s*2,\s*"id":\s*"([0-9a-f]{16})"')
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
+Id = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
 Whole64 = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
 
@@ -98,10 +97,10 @@ class Manifest(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
     manifest: Literal[2] = 2
-    id: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
+    id: Id = ""
     treatment: str
     input_dir: str
-    input_id: Annotated[str, Field(pattern="^([0-9a-f]{16})?$")] = ""
+    input_id: Id = ""
     last_success: LastSuccess | None = None
     last_error: str | None = None
     inputs: dict[str, KnownFile] = {}
@@ -129,8 +128,8 @@ class Output:
     lock: int
     manifest: Manifest
 
-    def write_manifest(self) -> None:
-        """Replace the manifest, atomically; a first one is given its id.
+    def write_manifest(self) -> Path:
+        """Replace the manifest, atomically, and return its path; a first one is given its id.
 
         Its bytes are on the disk when this returns; should its name be lost with the power, the one before is there.
 
@@ -140,48 +139,56 @@ class Output:
         path = manifest_path(self.folder)
         new = path.with_name("manifest.json.new")
         self.manifest.id = self.manifest.id or os.urandom(8).hex()
+        text = self.manifest.model_dump_json()
+        if "\ufffd" in text:  # pydantic put it in place of what is not UTF-8 in a name
+            text = json.dumps(self.manifest.model_dump(), separators=(",", ":"))
         try:
-            new.unlink(missing_ok=True)  # and be it a link: what it leads to is not ours to write
+            new.unlink(missing_ok=True)  # it may be a link: what it leads to is not ours to write
             with new.open("xb") as file:
-                file.write(_as_json(self.manifest) + b"\n")
+                file.write(text.encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut could leave the new name with none of its bytes
-            os.replace(new, path)
+            os.replace(new, path)  # a reader, or a run after a kill, meets the old manifest or the new one
         except OSError as error:
             what = f"the manifest cannot be written: {error.strerror}"
             hint = "make room, then run it again: it repairs what was left half done"
             raise PublishError(Fault(what, str(path), hint=hint)) from error
+        return path
 
 
 def state_dir(output_dir: Path) -> Path:
     """The folder that keeps what PyMyx knows of an output folder: beside it, or inside where that is another disk."""
     real = output_dir.resolve()
+    # a stage must be on the disk of the folder: no rename leads from one disk to another
     if real.is_dir() and real.stat().st_dev != real.parent.stat().st_dev:
         return real / ".pymyx"
     return real.parent / ".pymyx" / real.name
 
 
 def manifest_path(output_dir: Path) -> Path:
-    """Where the manifest of an output folder is; an input folder that has one there is some treatment's output."""
+    """Where the manifest of an output folder is."""
     return state_dir(output_dir) / "manifest.json"
 
 
 def results(names: Iterable[str]) -> list[str]:
-    """Those of an output folder's files that are results; one whose name starts with `_` is set aside, and none."""
+    """The results among an output folder's files; a file whose name starts with `_` is set aside."""
     return [name for name in names if name[0] != "_"]
 
 
-def id_of(folder: Path) -> str:
-    """The id of a folder's manifest, from its first bytes; nothing for none, or one that cannot be read."""
+def id_of(folder: Path) -> str | None:
+    """The id of a folder's manifest; nothing for one that cannot be read, None where there is none."""
     try:
+        # of its first bytes: the flow of a year has large ones, and each step asks for that of its input
         found = _HEAD.match(_content(manifest_path(folder), 100))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except (OSError, ValueError):
         return ""
     return found[1].decode() if found else ""
 
 
 def read_manifest(output_dir: Path, shown: str) -> Manifest | None:
-    """The manifest of an output folder; None when there is none, or it cannot be one: it is of unknown origin.
+    """The manifest of an output folder; None when there is none, or what is there is not one.
 
     Raises:
         UsageError: it was written by a newer PyMyx, or may not be read.
@@ -194,14 +201,15 @@ def read_manifest(output_dir: Path, shown: str) -> Manifest | None:
     except OSError as error:
         raise UsageError(Fault(f"the manifest of `{shown}` cannot be read: {error.strerror}", str(path))) from error
     try:
-        document = json.loads(text)  # names that are no UTF-8 are escaped in a way that only this can read
+        document = json.loads(text)  # pydantic's own reader refuses the escapes of names that are not UTF-8
     except (ValueError, RecursionError):
         return None
-    _see_that_it_is_not_newer(document, path, shown)
-    if isinstance(document, dict) and document.get("manifest") == 1:
-        document = _from_number_1(document)
+    number = document.get("manifest") if isinstance(document, dict) else None
+    if isinstance(number, int) and number > NUMBER:
+        what = f"the output folder `{shown}` was written by a newer PyMyx: its manifest is number {min(number, 10**9)}"
+        raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx"))
     try:
-        manifest = Manifest.model_validate(document)
+        manifest = Manifest.model_validate(_from_number_1(document) if number == 1 else document)
     except ValidationError:
         return None
     return manifest if _is_sound(manifest) else None
@@ -220,76 +228,41 @@ def _from_number_1(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "manifest": NUMBER, "inputs": unpacked(document.get("inputs", {}))}
 
 
+def _is_sound(manifest: Manifest) -> bool:
+    """Whether each name is that of a file in a folder, each day a day, and each text can be shown."""
+    made, success = manifest.days.values(), manifest.last_success
+    names = {*manifest.inputs, *manifest.pending, *manifest.outputs}
+    names.update(*(one.inputs for one in made), *(path.split("/") for path in manifest.granted))
+    days = {*manifest.days, *manifest.unproven} - {WHOLE}
+    texts = [manifest.treatment, manifest.input_dir, manifest.last_error or "", *manifest.unproven.values()]
+    try:
+        for text in [*texts, *(one.warning for one in made), success.ts if success else ""]:
+            text.encode()
+        # a manifest may be edited, or come from elsewhere: no name in it may lead out of its folder
+        return all(
+            name not in ("", ".", "..") and "/" not in name and "\0" not in name and len(os.fsencode(name)) <= LONGEST
+            for name in names
+        ) and all(date.fromisoformat(day).isoformat() == day for day in days)
+    except ValueError:  # a name or text that cannot be encoded, or what is not a date
+        return False
+
+
 def _content(path: Path, most: int) -> bytes:
-    """The first `most` bytes of a file, never read through a link, nor from what is no regular file.
+    """The first `most` bytes of a file.
 
     Raises:
-        ValueError: it is none, or reaches the bound of a whole manifest.
+        ValueError: it is a link or not a regular file, or reaches the bound of a whole manifest.
     """
     try:
+        # not through a link: it could lead to any file; not waiting, as for the other end of a pipe
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink():
             raise ValueError("a link") from error
         raise
     with open(descriptor, "rb") as file:
+        # asked of what is open: the name may stand for another file by now
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size >= LARGEST:
-            raise ValueError("no manifest")
+            raise ValueError("not a manifest")
         return file.read(most)
-
-
-def _is_sound(manifest: Manifest) -> bool:
-    """Whether names are those of files in a folder, and days are days: nothing that reaches outside."""
-    names = {*manifest.inputs, *manifest.pending, *manifest.outputs}
-    names.update(*(made.inputs for made in manifest.days.values()))
-    paths = {part for path in manifest.granted for part in path.split("/")}
-    days = {*manifest.days, *manifest.unproven}
-    return all(map(_is_plain, names | paths)) and all(map(_is_day, days)) and _is_text(manifest)
-
-
-def _is_plain(name: str) -> bool:
-    if not name or "/" in name or "\0" in name or name in (".", ".."):
-        return False
-    try:
-        return len(os.fsencode(name)) <= LONGEST
-    except UnicodeEncodeError:
-        return False
-
-
-def _is_day(text: str) -> bool:
-    if text == WHOLE:
-        return True
-    with suppress(ValueError):
-        return bool(_DAY.fullmatch(text)) and bool(date.fromisoformat(text))
-    return False
-
-
-def _is_text(manifest: Manifest) -> bool:
-    """Whether what is shown of it can be shown."""
-    try:
-        return all(len(text.encode()) < LARGEST for text in _texts(manifest))
-    except UnicodeEncodeError:
-        return False
-
-
-def _texts(manifest: Manifest) -> Iterator[str]:
-    yield from (manifest.treatment, manifest.input_dir, manifest.last_error or "")
-    yield from (made.warning for made in manifest.days.values())
-    yield from manifest.unproven.values()
-    if manifest.last_success:
-        yield manifest.last_success.ts
-
-
-def _see_that_it_is_not_newer(document: Any, path: Path, shown: str) -> None:
-    number = document.get("manifest") if isinstance(document, dict) else None
-    if isinstance(number, int) and number > NUMBER:
-        what = f"the output folder `{shown}` was written by a newer PyMyx: its manifest is number {min(number, 10**9)}"
-        raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx"))
-
-
-def _as_json(manifest: Manifest) -> bytes:
-    text = manifest.model_dump_json()
-    if "\ufffd" in text:  # put by pydantic in place of what is no UTF-8 in a name
-        text = json.dumps(manifest.model_dump(), separators=(",", ":"))
-    return text.encode()

@@ -115,7 +115,7 @@ def plan_step(step: Step, choice: Choice) -> tuple[Facts, Plan]:
     facts = look(step, force=choice.force)
     plan = make_plan(facts, choice)
     manifest = facts.manifest
-    if manifest is None and plan.whole:
+    if manifest is None and choice.force and plan.whole:  # without `force` look has seen to it
         refuse_lost_state(step)
     if plan.lost and not choice.prune and manifest and "" != manifest.input_id != facts.input_id != "":
         source, shown = step.input_shown, step.output_shown
@@ -129,14 +129,25 @@ def plan_step(step: Step, choice: Choice) -> tuple[Facts, Plan]:
 
 def make_plan(facts: Facts, choice: Choice) -> Plan:
     """Decide which days to make."""
+    # what each day was made from; a file of no day is of every day's input, so the step runs over its whole folder
     undated = tuple(name for name in facts.inputs if not day_of(name)) if facts.days else ()
     whole = facts.days is None or not facts.inputs or bool(undated)
     looks = facts.days or Days(before=0, after=0)
     recorded = facts.manifest.days if facts.manifest else {}
     made = recorded if whole else by_day(recorded, looks)
-    shrunk = _shrunk(facts, choice, recorded, whole=whole)
+
+    # what there is to make them from; of a raw file that lost lines, what was made from it tells more
+    shrunk = {
+        name: sizes
+        for name, sizes in facts.smaller.items()
+        if day_of(name)
+        and not (choice.prune and (whole or choice.holds(day_of(name))))
+        and any(name in one.inputs for one in recorded.values())
+    }
     inputs = {name: file.sha256 for name, file in facts.inputs.items() if name not in shrunk}
     own = {day_of(name) for name in inputs}
+
+    # what was made from archived input cannot be made again as it was: it stays
     frozen = [day for day in sorted(made) if facts.raw and not choice.prune and _is_frozen(day, made[day], inputs, own)]
     unowned = {day_of(name) or name for name in facts.unowned}
     if whole and frozen:
@@ -144,7 +155,12 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
         used = {item for one in recorded.values() for item in one.inputs.items()}
         frozen, late = sorted(recorded), [] if inputs.items() <= used else [WHOLE]
     else:
-        windows = {WHOLE: inputs} if whole else _windows(inputs, looks)
+        windows = {WHOLE: inputs} if whole else {}
+        for name in () if whole else sorted(inputs):
+            for day in _around(day_of(name), looks.after, looks.before):
+                windows.setdefault(day, {})[name] = inputs[name]
+        windows = dict(sorted(windows.items()))
+        # files that no run made are not overwritten with what their neighbours' input gives
         kept = {*frozen, *(() if choice.prune or whole else unowned - own - made.keys())}
         reasons = {
             day: reason
@@ -153,6 +169,17 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
         }
         gone = [] if whole else [day for day in made if day not in windows and day not in frozen]
         late = [day for day in frozen if not windows.get(day, {}).items() <= made[day].inputs.items()]
+
+    # what of what goes, or is made from less, has results to lose
+    with_results = {day: one for day, one in made.items() if results(one.outputs)}
+    if whole:
+        lost = [WHOLE] if any(one.inputs.keys() - inputs.keys() for one in with_results.values()) else []
+    else:
+        lost = [
+            day
+            for day, one in with_results.items()
+            if day not in own and (day in map(day_of, one.inputs) or not one.inputs.keys() & inputs.keys())
+        ]
     return Plan(
         stale={day: reason for day, reason in reasons.items() if choice.holds(day)},
         gone=tuple(day for day in gone if choice.holds(day)),
@@ -164,19 +191,8 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
         shrunk=shrunk,
         unowned=tuple(sorted(unowned - reasons.keys())),
         undated=undated,
-        lost=tuple(_lost(made, inputs, own, whole=whole)),
+        lost=tuple(lost),
     )
-
-
-def _shrunk(facts: Facts, choice: Choice, recorded: dict[str, MadeDay], *, whole: bool) -> dict[str, tuple[int, int]]:
-    """The raw files of a day that are smaller than recorded, and that what is there was made from."""
-    return {
-        name: sizes
-        for name, sizes in facts.smaller.items()
-        if day_of(name)
-        and not (choice.prune and (whole or choice.holds(day_of(name))))
-        and any(name in made.inputs for made in recorded.values())
-    }
 
 
 def _is_frozen(day: str, made: MadeDay, inputs: dict[str, str], own: set[str]) -> bool:
@@ -186,17 +202,6 @@ def _is_frozen(day: str, made: MadeDay, inputs: dict[str, str], own: set[str]) -
     """
     missing = {day_of(name) for name in made.inputs.keys() - inputs.keys()}
     return bool(missing) and (missing != {""} or day not in own)
-
-
-def _lost(made: dict[str, MadeDay], inputs: dict[str, str], own: set[str], *, whole: bool) -> list[str]:
-    with_results = {day: one for day, one in made.items() if results(one.outputs)}
-    if whole:
-        return [WHOLE] if any(one.inputs.keys() - inputs.keys() for one in with_results.values()) else []
-    return [
-        day
-        for day, one in with_results.items()
-        if day not in own and (day in map(day_of, one.inputs) or not one.inputs.keys() & inputs.keys())
-    ]
 
 
 def split(days: list[str], jobs: int, day_s: float = 0.0) -> list[list[str]]:
@@ -245,15 +250,6 @@ def in_words(days: list[str]) -> str:
     return f"{len(days)} days ({days[0]} to {days[-1]})"
 
 
-def _windows(inputs: dict[str, str], looks: Days) -> dict[str, dict[str, str]]:
-    """The input files that each day is made from; a day has a window when one of its files is there."""
-    windows: dict[str, dict[str, str]] = {}
-    for name in sorted(inputs):
-        for day in _around(day_of(name), looks.after, looks.before):
-            windows.setdefault(day, {})[name] = inputs[name]
-    return dict(sorted(windows.items()))
-
-
 def _around(day: str, before: int, after: int) -> list[str]:
     if not before and not after:
         return [day]
@@ -270,31 +266,29 @@ def by_day(recorded: dict[str, MadeDay], looks: Days) -> dict[str, MadeDay]:
     """
     if WHOLE not in recorded:
         return recorded
-    days = {day: made for day, made in recorded.items() if day != WHOLE}
-    for name, known in recorded[WHOLE].outputs.items():
+    whole, days = recorded[WHOLE], {day: made for day, made in recorded.items() if day != WHOLE}
+    for name, known in whole.outputs.items():
         day = day_of(name) or WHOLE
-        part = days.get(day) or recorded[WHOLE].model_copy(
-            update={"outputs": {}, "inputs": _window_of(day, recorded[WHOLE].inputs, looks)}
-        )
+        part = days.get(day)
+        if part is None:
+            around = {"", *(() if day == WHOLE else _around(day, looks.before, looks.after))}
+            inputs = {name: sha256 for name, sha256 in whole.inputs.items() if day == WHOLE or day_of(name) in around}
+            part = whole.model_copy(update={"outputs": {}, "inputs": inputs})
         days[day] = part.model_copy(update={"outputs": {**part.outputs, name: known}})
     return days
 
 
-def _window_of(day: str, inputs: dict[str, str], looks: Days) -> dict[str, str]:
-    if day == WHOLE:
-        return inputs
-    around = {"", *_around(day, looks.before, looks.after)}
-    return {name: sha256 for name, sha256 in inputs.items() if day_of(name) in around}
-
-
 def _reason(day: str, window: dict[str, str], made: MadeDay | None, facts: Facts, choice: Choice) -> Reason | None:
+    """Why a day is to be made; the first reason that holds, from what its user changed to what happened to it."""
     if made is None:
+        # of a treatment that lost its `days` no `whole` was ever made, yet its folder is not new
         by_days = facts.manifest and facts.days is None and any(one.days for one in facts.manifest.days.values())
         return "days changed" if by_days else "new"
     if window != made.inputs:
         changed = {name for name, _ in window.items() ^ made.inputs.items()}
         if day == WHOLE or {day, ""} & set(map(day_of, changed)):
             return "input changed"
+    # before the neighbours: other `days` change which files are of the window
     if made.days is not None and made.days != facts.looks:
         return "days changed"
     if window != made.inputs:

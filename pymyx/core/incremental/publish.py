@@ -10,86 +10,102 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pymyx.core.errors import Fault, PublishError, letting_go
-from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, stat_key
-from pymyx.core.incremental.manifest import WHOLE, KnownFile, MadeDay, Output, manifest_path, results
+from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, hashes_of, stat_key
+from pymyx.core.incremental.manifest import WHOLE, KnownFile, MadeDay, Output, results
 from pymyx.core.incremental.plan import Plan, in_words
-from pymyx.core.incremental.stage import Stage, kind_of, kinds_in, make_ordinary
+from pymyx.core.incremental.stage import Stage, kind_of, left_on
 
 Cause = Literal["the treatment made none", "the treatment made fewer", "their input is gone"]
 
 
 @dataclass(frozen=True)
 class Published:
-    """What was published.
+    """What was published: the `names` of the files, and the `days` that are made now.
 
-    `names` are those of the days' files, `replaced_foreign` those of them that replaced a file no run owned; `held` are
-    the days that keep their results though none were made; `removed` are the results that went, by day (or name, where
-    they are of no day), each with its cause.
+    `replaced_foreign` are those of the names where a file lay that no run owned.
     """
 
     names: tuple[str, ...]
     replaced_foreign: tuple[str, ...]
-    held: tuple[str, ...]
-    removed: tuple[tuple[str, Cause], ...]
+    days: tuple[str, ...]
 
 
-def publish(stage: Stage, output: Output, made: dict[str, MadeDay], context: set[str], *, keep: bool) -> Published:
+def publish(stage: Stage, removal: Removal, made: dict[str, MadeDay], context: set[str]) -> Published:
     """Publish the files of the days `made`, and record them with their outputs; drop those of `context` days.
 
     The manifest is brought up to date in memory; until the caller writes it, the intent on the disk stands for it.
 
     Everything that can be found wrong is found before the first file is moved. A file of the same name is replaced, or
     left alone where it has the same bytes; old outputs of these days that are no longer made are removed; no
-    other file is touched. `whole` stands for all days there are. With `keep`, where no result was made at all, old
-    results stay, and their days stay recorded as they were made: stale. Files set aside are published all the same.
+    other file is touched. `whole` stands for all days there are. Where no result was made at all, and the folder may
+    be left with none, old results stay, and their days stay recorded as they were made: stale; the `removal` holds
+    them. Files set aside are published all the same.
 
     Raises:
-        PublishError: the stage holds something that is no regular file, or of a day that was not asked for; or a
+        PublishError: the stage holds something that is not a regular file, or of a day that was not asked for; or a
             file cannot be put in place.
     """
     # what is there to publish, and with which bytes
-    manifest, unchanged = output.manifest, f"nothing was published; `{output.shown}` is unchanged"
-    files = _staged_files(stage, output, made, context)
-    hashes = {name: hash_of(stage.output_dir / name) for names in files.values() for name in names}
+    output, manifest = removal.output, removal.output.manifest
+    unchanged = f"nothing was published; `{output.shown}` is unchanged"
+    try:
+        kinds = left_on(stage)
+    except OSError as error:
+        raise PublishError(Fault(f"what it wrote cannot be read: {error.strerror}", str(error.filename))) from error
+    files = _by_day(output, kinds, made, context)
+    hashes = hashes_of(stage.output_dir, [name for names in files.values() for name in names])
     if unread := [name for name, sha256 in hashes.items() if sha256 == UNREADABLE]:
         raise PublishError(Fault(f"the output `{unread[0]}` cannot be read", notes=(unchanged,)))
 
     # what of it moves, what goes, what stays
     owned = manifest.outputs
-    same = {name: known for name in hashes if (known := _same(output, name, hashes[name], owned.get(name)))}
-    before = manifest.days if WHOLE in made else {day: manifest.days[day] for day in made if day in manifest.days}
-    made_now = results(hashes)
-    held = _results_of(before) if keep and not made_now else {}
-    old = [name for one in before.values() for name in one.outputs]
+    same = {name: known for name in hashes if (known := _same(output.folder / name, hashes[name], owned.get(name)))}
     moving = [name for name in hashes if name not in same]
     foreign = tuple(name for name in moving if name not in owned and os.path.lexists(output.folder / name))
+    before = manifest.days if WHOLE in made else {day: manifest.days[day] for day in made if day in manifest.days}
+    old = [name for one in before.values() for name in one.outputs]
+    made_now = results(hashes)
+    held: dict[str, MadeDay] = {}
+    for day, one in before.items() if not made_now and removal.unsure else ():
+        if names := results(one.outputs):
+            held[day] = one.model_copy(update={"outputs": {name: one.outputs[name] for name in names}})
 
-    # the bytes are on the disk, then the intent, before the first name is changed: a power cut leaves no empty file
+    # the bytes are on the disk before the first name is changed: a power cut leaves no empty file
     try:
         for name in moving:
             flush_to_disk(stage.output_dir / name)
         output.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        what = f"cannot publish to `{output.shown}`: {error.strerror}"
-        raise PublishError(Fault(what, str(error.filename), notes=(unchanged,))) from error
+        raise _unpublished(output, error, unchanged) from error
+    # and so is the intent, with its name: after a kill the next run knows which files are half a day's
     if moving:
         manifest.pending = {name: hashes[name] for name in moving}
-        output.write_manifest()
-        flush_to_disk(manifest_path(output.folder).parent)
+        flush_to_disk(output.write_manifest().parent)
 
     # each file is replaced in one step, so a reader meets the old one or the new one, never a part
-    _move(stage.output_dir, output, moving)
-    _remove(output, [name for name in old if name not in hashes and name not in owned_by(held)])
+    moved = 0
+    try:
+        for name in moving:
+            os.replace(stage.output_dir / name, output.folder / name)
+            moved += 1
+        if moving:
+            flush_to_disk(output.folder)  # a manifest that outlived these names would have them made again
+    except OSError as error:
+        note = f"{moved} of {len(moving)} files were put in place; run it again to complete them"
+        raise _unpublished(output, error, note) from error
+    # after the new ones: a kill in between leaves a file too many, never a day without any
+    _remove(output, {*old} - hashes.keys() - owned_by(held))
 
     # the manifest in memory says so
     records = dict(held)
     for day, names in files.items():
+        # no stat: it is racy now; the next look hashes the file once, and remembers its stat
         outputs = {name: same.get(name) or KnownFile(stat=None, sha256=hashes[name]) for name in names}
         warning = made[day].warning if set(names) - set(made_now) else ""
         if day in held:
@@ -101,60 +117,54 @@ def publish(stage: Stage, output: Output, made: dict[str, MadeDay], context: set
     manifest.days = dict(sorted({**({} if WHOLE in made else manifest.days), **records}.items()))
     manifest.unproven = {day: why for day, why in manifest.unproven.items() if day not in made and WHOLE not in made}
     manifest.pending = {}
-    removed = () if held else tuple(_fewer(results(old), made_now))
-    return Published(tuple(sorted(hashes)), foreign, tuple(held), removed)
+
+    # which results went, of days that have fewer now; all files of no day count as those of one
+    removal.held |= {day: made.get(day) or records[day] for day in held}
+    if old and not held:
+        left, had = Counter(map(day_of, made_now)), Counter(map(day_of, results(old)))
+        for name in sorted({*results(old)} - {*made_now}):
+            if left[day := day_of(name)] < had[day]:
+                why: Cause = "the treatment made fewer" if left[day] else "the treatment made none"
+                removal.removed.append((day or name, why))
+    days = () if WHOLE in made and held else tuple(day for day in made if day not in held)
+    removal.done |= {*days}
+    return Published(tuple(sorted(hashes)), foreign, days)
 
 
-def _staged_files(stage: Stage, output: Output, made: dict[str, MadeDay], context: set[str]) -> dict[str, list[str]]:
-    """The names on the stage, by the day they are of."""
-    stage.output_dir.chmod(0o700)  # whatever the treatment made of it
+def _by_day(output: Output, kinds: dict[str, str], made: dict[str, MadeDay], context: set[str]) -> dict[str, list[str]]:
+    """The names on the stage, by the day that they belong to."""
     files: dict[str, list[str]] = {day: [] for day in made}
-    faults = []
-    for name, kind in kinds_in(stage.output_dir).items():
-        if name.startswith(".nfs"):  # what NFS leaves of a file that was removed while it was open
-            continue
+    faults, asked = [], sorted(made)
+    unchanged = (f"nothing was published; `{output.shown}` is unchanged",)
+    for name, kind in kinds.items():
         day = WHOLE if WHOLE in made else day_of(name)
-        fault = _name_fault(output, name, kind)
-        if fault or day in made:
-            faults += [fault] if fault else []
-            files.setdefault(day, []).append(name)
-        elif day not in context:
-            faults.append(_day_fault(output, name, day, sorted(made)))
+        place = output.folder / name
+        if kind != "file":
+            what = f"the treatment left a {kind} in its output: `{name}`"
+            faults.append(Fault(what, notes=unchanged, hint="leave regular files only, in no sub-folder"))
+        elif os.path.isdir(place) and not os.path.islink(place):  # a rename would replace the link to one
+            what, where = f"the output `{name}` would replace a folder", f"{output.shown}/{name}"
+            faults.append(Fault(what, where, notes=unchanged, hint="move that folder away"))
+        elif day in made:
+            files[day].append(name)
+        elif day not in context:  # it saw the files of these days, and cannot know that it was not asked for them
+            what = f"the treatment left a file of {f'the day {day}' if day else 'no day'}: `{name}`"
+            why = f"it was run for {asked[0]}" + (f" to {asked[-1]}" if len(asked) > 1 else "")
+            why += "; with `days` declared, each output belongs to one of these days, by the date in its name"
+            hint = "put its day in the name, as <domain>__<YYYY-MM-DD>.parquet; or remove `days` from treatment.json"
+            faults.append(Fault(what, notes=(why, f"`{output.shown}` is unchanged for these days"), hint=hint))
     if faults:
         raise PublishError(*faults)
-    try:
-        make_ordinary(stage)
-    except OSError as error:
-        raise PublishError(Fault(f"what it wrote cannot be read: {error.strerror}", str(error.filename))) from error
     return files
 
 
-def _name_fault(output: Output, name: str, kind: str) -> Fault | None:
-    unchanged = (f"nothing was published; `{output.shown}` is unchanged",)
-    if kind != "file":
-        hint = "leave regular files only, in no sub-folder"
-        return Fault(f"the treatment left a {kind} in its output: `{name}`", notes=unchanged, hint=hint)
-    if os.path.isdir(output.folder / name) and not os.path.islink(output.folder / name):
-        what = f"the output `{name}` would replace a folder"
-        return Fault(what, f"{output.shown}/{name}", notes=unchanged, hint="move that folder away")
-    return None
-
-
-def _day_fault(output: Output, name: str, day: str, asked: list[str]) -> Fault:
-    what = f"the treatment left a file of {f'the day {day}' if day else 'no day'}: `{name}`"
-    asked_for = f"it was run for {asked[0]}" + (f" to {asked[-1]}" if len(asked) > 1 else "")
-    why = f"{asked_for}; with `days` declared, each output belongs to one of these days, by the date in its name"
-    hint = "put its day in the name, as <domain>__<YYYY-MM-DD>.parquet; or remove `days` from treatment.json"
-    return Fault(what, notes=(why, f"`{output.shown}` is unchanged for these days"), hint=hint)
-
-
-def _same(output: Output, name: str, sha256: str, known: KnownFile | None) -> KnownFile | None:
+def _same(path: Path, sha256: str, known: KnownFile | None) -> KnownFile | None:
     """What is known of the file in place, if it has these bytes already."""
-    path = output.folder / name
     try:
         status = path.lstat()
     except FileNotFoundError:
         return None
+    # a link to the same bytes, or a second name of them, is replaced: they could be changed through another path
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         return None
     if known and known.sha256 == sha256 and known.stat == stat_key(status):
@@ -167,57 +177,23 @@ def owned_by(days: dict[str, MadeDay]) -> set[str]:
     return {name for made in days.values() for name in made.outputs}
 
 
-def _results_of(days: dict[str, MadeDay]) -> dict[str, MadeDay]:
-    """Those days that have results, with nothing else."""
-    found = {}
-    for day, made in days.items():
-        if names := results(made.outputs):
-            found[day] = made.model_copy(update={"outputs": {name: made.outputs[name] for name in names}})
-    return found
-
-
-def _fewer(before: Iterable[str], after: list[str]) -> Iterator[tuple[str, Cause]]:
-    """The results that went, of days that have fewer now; all files of no day count as those of one."""
-    left = Counter(map(day_of, after))
-    names = list(before)
-    had = Counter(map(day_of, names))
-    for name in sorted(set(names) - set(after)):
-        day = day_of(name)
-        if left[day] < had[day]:
-            yield day or name, "the treatment made fewer" if left[day] else "the treatment made none"
-
-
-def _move(staged: Path, output: Output, names: list[str]) -> None:
-    """Put files of the stage in place."""
-    moved = 0
-    try:
-        for name in names:
-            os.replace(staged / name, output.folder / name)
-            moved += 1
-        if names:
-            flush_to_disk(output.folder)
-    except OSError as error:
-        note = f"{moved} of {len(names)} files were put in place; run it again to complete them"
-        raise _unpublished(output, error, note) from error
-
-
 def _remove(output: Output, names: Iterable[str]) -> None:
-    """Remove files from the output folder; a folder of such a name is not ours."""
+    """Remove files from the output folder."""
     gone = False
     try:
         for name in names:
-            if kind_of(output.folder / name) != "folder":
+            if kind_of(output.folder / name) != "folder":  # no run published a folder
                 (output.folder / name).unlink(missing_ok=True)
                 gone = True
         if gone:
-            flush_to_disk(output.folder)
+            flush_to_disk(output.folder)  # else a power cut brings a file back that no day owns any more
     except OSError as error:
         raise _unpublished(output, error, "run it again to complete it") from error
 
 
 def _unpublished(output: Output, error: OSError, note: str) -> PublishError:
     what = f"cannot publish to `{output.shown}`: {error.strerror}"
-    return PublishError(Fault(what, str(error.filename2 or error.filename), notes=(note,)))
+    return PublishError(Fault(what, str(error.filename2 or error.filename or output.folder), notes=(note,)))
 
 
 def flush_to_disk(path: Path) -> None:
@@ -237,6 +213,7 @@ def clear_pending(output: Output) -> None:
     owned = manifest.outputs
     for name, sha256 in manifest.pending.items():
         path = output.folder / name
+        # with other bytes it is another's: it was there before, or was put there since
         if name not in owned and kind_of(path) == "file" and hash_of(path) == sha256:
             path.unlink()
     manifest.pending = {}
@@ -248,31 +225,22 @@ class Removal:
     """What one execution removes: results that are not made any more, or whose input is gone; never, unasked, all.
 
     While it is not sure that the folder will have results in the end, days that make none keep theirs (`held`: how they
-    were made in truth). `removed` are the results that went, by day (or name, where of no day), with the cause.
+    were made in truth); `done` are the days that are made. `removed` are the results that went, by day (or name, where
+    of no day), with the cause.
     """
 
     output: Output
     plan: Plan
     prune: bool
+    done: set[str] = field(default_factory=set)
     held: dict[str, MadeDay] = field(default_factory=dict)
     removed: list[tuple[str, Cause]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        days = self.output.manifest.days if self.plan.whole else ()
-        self._at_risk = {*self.plan.stale, *self.plan.gone, *days}
 
     @property
     def unsure(self) -> bool:
         """Whether the folder may be left without results by what is yet to be made."""
-        return not self._results_stay(self._at_risk)
-
-    def note(self, days: list[str], made: dict[str, MadeDay], published: Published) -> list[str]:
-        """Take note of what was published for `days`; those that are made now, and not held."""
-        self.removed += published.removed
-        self.held |= {day: made.get(day) or self.output.manifest.days[day] for day in published.held}
-        done = [] if self.plan.whole and published.held else [day for day in days if day not in published.held]
-        self._at_risk -= {*done}
-        return done
+        days = self.output.manifest.days if self.plan.whole else ()
+        return not self._results_stay({*self.plan.stale, *self.plan.gone, *days} - self.done)
 
     def settle(self, treatment: str) -> list[str]:
         """Remove what was held, and what is of days whose input is gone; the days that were held and are made now.
@@ -280,9 +248,12 @@ class Removal:
         Raises:
             PublishError: that would be all results there are, and nothing was removed; or a file cannot be.
         """
+        if not self.held and not self.plan.gone:
+            return []
         days = self.output.manifest.days
         leaving = {day: days[day] for day in {*self.held, *self.plan.gone}}
         going = results(owned_by(leaving))
+        # a folder that loses all at once is a wrong file name more often than it is meant
         if going and not self._results_stay(leaving):
             labels = in_words(sorted({day_of(name) or name for name in going}))
             why = "made none" if self.held else "has no input for them any more"
@@ -298,7 +269,7 @@ class Removal:
         self.removed += [(day_of(name) or name, "the treatment made none") for name in not_made]
 
         gone = {day: days.pop(day) for day in self.plan.gone}
-        withdrawn = sorted(owned_by(gone) - owned_by(days))
+        withdrawn = sorted(owned_by(gone) - owned_by(days))  # what another day makes too is still its own
         _remove(self.output, withdrawn)
         self.removed += [(day_of(name) or name, "their input is gone") for name in results(withdrawn)]
         return list(self.held)

@@ -18,6 +18,9 @@ from pathlib import Path
 from pymyx.core.errors import Fault, UsageError
 from pymyx.core.incremental.manifest import state_dir
 
+# a link that a treatment put in the place of a folder leads out of the stage
+REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -39,35 +42,19 @@ def unwritable(shown: str, error: OSError) -> UsageError:
     return UsageError(Fault(what, str(error.filename), hint="make room, or make its parent folder writable"))
 
 
-def other_places(output_dir: Path) -> list[Path]:
-    """Where the state of an output folder would be, had the folder not been moved, linked to, or mounted over."""
-    real = output_dir.resolve()
-    beside = [
-        folder.parent / ".pymyx" / folder.name for folder in (output_dir.parent.resolve() / output_dir.name, real)
-    ]
-    now = state_dir(output_dir)
-    return [place for place in dict.fromkeys([*beside, real / ".pymyx"]) if place != now]
-
-
 def see_that_it_is_real(state: Path, shown: str) -> None:
-    """See that a state folder, as far as it is there, is a folder and no link: a stage is made of real folders of ours.
+    """See that a state folder, as far as it is there, is a real folder of ours.
 
     Raises:
         UsageError: something else stands in its place.
     """
     for folder in (state.parent, state):
         kind = kind_of(folder)
+        # above `.pymyx` the folders are the user's, and may be links; a link below it would take stages elsewhere
         if ".pymyx" in (folder.name, folder.parent.name) and kind not in ("folder", "nothing"):
             what = f"the state of the output folder `{shown}` cannot be kept: a {kind} stands in its place"
             hint = "move it away: the state is kept in real folders, on the disk of the output folder"
             raise UsageError(Fault(what, str(folder), notes=("nothing was run",), hint=hint))
-
-
-def clear_stages(output_dir: Path) -> None:
-    """Remove the stages that killed runs left; to be called by who holds the lock. What is no folder is left alone."""
-    for folder in state_dir(output_dir).glob("stage-*"):
-        if kind_of(folder) == "folder":
-            _remove(folder)
 
 
 @contextmanager
@@ -84,13 +71,14 @@ def staged(output_dir: Path, shown: str) -> Iterator[Stage]:
         parts = output, scratch, view = folder / "output", folder / "scratch", folder / "view"
         for part in parts:
             part.mkdir()
+        # what the umask, or the folder's default rights, leave of a new folder's mode; data is never executable
         mode = stat.S_IMODE(output.stat().st_mode) & 0o666
     except OSError as error:
         raise unwritable(shown, error) from error
     try:
         yield Stage(output, scratch, view, mode)
     finally:
-        _remove(folder)
+        remove_stage(folder)
 
 
 def link_inputs(stage: Stage, files: Iterable[Path]) -> Path:
@@ -103,77 +91,70 @@ def link_inputs(stage: Stage, files: Iterable[Path]) -> Path:
 def kind_of(path: Path) -> str:
     """The kind of thing that stands at `path`, or `nothing`."""
     try:
-        status = path.lstat()
+        status = path.lstat()  # a link is a thing of its own: what it leads to may be anybody's
     except FileNotFoundError:
         return "nothing"
+    # a file with a second name could be changed through that one after it was published
     if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
         return "hard link"
     kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
     return kinds.get(stat.S_IFMT(status.st_mode), "special file")
 
 
-def kinds_in(folder: Path) -> dict[str, str]:
-    """The kind of each thing in a folder, by name."""
-    return {name: kind_of(folder / name) for name in sorted(os.listdir(folder))}
-
-
-def make_ordinary(stage: Stage) -> None:
-    """Give the files of a stage the mode of any new file here, whatever the treatment made of it: they are to be read.
+def left_on(stage: Stage) -> dict[str, str]:
+    """The kind of each thing that a treatment left in its output, by name; the files get an ordinary new file's mode.
 
     Raises:
-        OSError: one of them cannot be changed.
+        OSError: the mode of one of them cannot be changed.
     """
-    stage.output_dir.chmod(0o700)
-    for name, kind in kinds_in(stage.output_dir).items():
+    stage.output_dir.chmod(0o700)  # the treatment may have taken even our rights away
+    kinds = {name: kind_of(stage.output_dir / name) for name in sorted(os.listdir(stage.output_dir))}
+    for name, kind in kinds.items():
+        # others are to read what is published; a mode is set on files alone, as it would follow a link
         if kind == "file":
             (stage.output_dir / name).chmod(stage.file_mode)
+    # `.nfs…` is what NFS leaves of a file that was removed while it was open
+    return {name: kind for name, kind in kinds.items() if not name.startswith(".nfs")}
 
 
-def _remove(folder: Path) -> None:
-    """Remove a stage, however deep the treatment made it, also where it took its own rights to do so away.
-
-    Nothing is recursive and little is held: what lies in a folder two levels down is moved up, until all is flat.
-    """
-    with suppress(OSError):
+def remove_stage(folder: Path) -> None:
+    """Remove a stage, also where the treatment took its own rights to do so away; anything but a folder stays."""
+    if kind_of(folder) != "folder":
+        return
+    with suppress(OSError):  # what cannot be removed is tried again by the next run
         folder.chmod(0o700)
-        top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        top = os.open(folder, REAL_FOLDER)
         try:
-            while sum(_flatten(top, name) for name in _some_names(top)):
-                pass
+            _empty(top, top)
         finally:
             os.close(top)
         folder.rmdir()
 
 
-def _flatten(top: int, name: str) -> bool:
-    """Remove an entry of the folder `top`; the folders in it are moved to `top`. False when it could not be removed."""
-    with suppress(OSError):
-        if not stat.S_ISDIR(os.lstat(name, dir_fd=top).st_mode):
-            os.unlink(name, dir_fd=top)
-            return True
-        os.chmod(name, 0o700, dir_fd=top)
-        inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
-        try:
-            while sum(_lift(inside, entry, top) for entry in _some_names(inside)):
-                pass
-        finally:
-            os.close(inside)
-        os.rmdir(name, dir_fd=top)
-        return True
-    return False
+def _empty(folder: int, top: int) -> None:
+    """Remove all in the open folder `top`; of a folder in it, remove the files and move the folders up to `top`.
 
-
-def _lift(inside: int, name: str, top: int) -> bool:
-    with suppress(OSError):
-        if stat.S_ISDIR(os.lstat(name, dir_fd=inside).st_mode):
-            os.chmod(name, 0o700, dir_fd=inside)  # a folder that is moved is written to: its `..` changes
-            os.rename(name, os.urandom(12).hex(), src_dir_fd=inside, dst_dir_fd=top)
-        else:
-            os.unlink(name, dir_fd=inside)
-        return True
-    return False
-
-
-def _some_names(folder: int) -> list[str]:
-    with os.scandir(folder) as entries:
-        return [entry.name for entry in islice(entries, 1000)]
+    A treatment may nest folders deeper than Python recurses and than a path may be long: so nothing goes deeper here.
+    """
+    removed = True
+    while removed:
+        removed = False
+        with os.scandir(folder) as entries:
+            # a treatment may leave millions of names, and each round brings up more
+            names = [entry.name for entry in islice(entries, 1000)]
+        for name in names:
+            with suppress(OSError):
+                if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+                    os.unlink(name, dir_fd=folder)
+                else:
+                    os.chmod(name, 0o700, dir_fd=folder)  # to move a folder is to write to it: its `..` changes
+                    if folder == top:
+                        inside = os.open(name, REAL_FOLDER, dir_fd=top)
+                        try:
+                            _empty(inside, top)
+                        finally:
+                            os.close(inside)
+                        os.rmdir(name, dir_fd=top)
+                    else:
+                        os.rename(name, os.urandom(12).hex(), src_dir_fd=folder, dst_dir_fd=top)
+                removed = True
