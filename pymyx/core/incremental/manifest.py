@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from pymyx.core.errors import Fault, PublishError, UsageError
 
@@ -27,7 +27,7 @@ Id = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
 Whole64 = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
 
-class KnownFile(BaseModel):
+class KnownFile(BaseModel, defer_build=True):
     """What is known of a file.
 
     `stat` (size in bytes, modification and change time in ns, inode) tells that the file is still the one of
@@ -35,8 +35,6 @@ class KnownFile(BaseModel):
     it. Null where nothing is known but the hash. Of a compressed input file `sha256` is the hash and `unpacked` the
     size in bytes of its content.
     """
-
-    model_config = ConfigDict(defer_build=True)
 
     stat: tuple[Whole64, Whole64, Whole64, Whole64] | None
     sha256: str
@@ -48,14 +46,12 @@ class KnownFile(BaseModel):
         return self.unpacked if self.unpacked is not None else self.stat[0] if self.stat else 0
 
 
-class MadeDay(BaseModel):
+class MadeDay(BaseModel, defer_build=True):
     """How one day was made: from which code, params and input files (name: sha256), and what came of it.
 
     `warning` is the first one of the child that made it, where files were set aside; `days` is how far it looked,
     before and after: nothing for the whole folder, null where that is not known.
     """
-
-    model_config = ConfigDict(defer_build=True)
 
     code: str
     params: str
@@ -65,10 +61,8 @@ class MadeDay(BaseModel):
     days: Annotated[list[Whole64], Field(max_length=2)] | None = None
 
 
-class LastSuccess(BaseModel):
+class LastSuccess(BaseModel, defer_build=True):
     """The last execution that succeeded; `day_s` are the seconds that a child took for each day, 0 if unknown."""
-
-    model_config = ConfigDict(defer_build=True)
 
     ts: str
     duration_ms: Whole64
@@ -76,8 +70,8 @@ class LastSuccess(BaseModel):
     day_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
-class Manifest(BaseModel):
-    """What an output folder was made of, by whom.
+class Manifest(BaseModel, defer_build=True):
+    """What an output folder was made from, and by which treatment.
 
     Attributes:
         manifest: the number of this form; a reader refuses a higher one than it knows.
@@ -87,14 +81,12 @@ class Manifest(BaseModel):
         input_id: the id of the manifest of that folder, where it had one.
         last_success: null before the first.
         last_error: why the last execution failed; null when it succeeded.
-        inputs: the input files, as last seen; of a raw folder also those that were archived, and that are made use of.
+        inputs: the input files, as last seen; of a raw folder also archived ones that some day was made from.
         granted: the files that its treatment may read beside them, by path relative to the project's root.
         days: what was made, by day (`2026-01-20`), or `whole`.
-        pending: files that are just being put in place (name: sha256).
+        pending: files that a run is putting in place (name: sha256).
         unproven: days that failed to be verified, with the error, until they are proven or made again.
     """
-
-    model_config = ConfigDict(defer_build=True)
 
     manifest: Literal[2] = 2
     id: Id = ""

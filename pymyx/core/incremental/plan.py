@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from typing import Literal
@@ -84,12 +84,8 @@ class Plan:
     unowned: tuple[str, ...]
     undated: tuple[str, ...]
     lost: tuple[str, ...]
-    whole: bool = field(init=False)
-    idle: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "whole", WHOLE in self.windows)
-        object.__setattr__(self, "idle", not self.stale and not self.gone)
+    whole: bool
+    idle: bool
 
     def counted(self, days: Iterable[str]) -> list[str]:
         """Those of the days that are days to their user: that a file is of, read or written, not empty neighbours."""
@@ -180,9 +176,11 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
             for day, one in with_results.items()
             if day not in own and (day in map(day_of, one.inputs) or not one.inputs.keys() & inputs.keys())
         ]
+    stale = {day: reason for day, reason in reasons.items() if choice.holds(day)}
+    chosen_gone = tuple(day for day in gone if choice.holds(day))
     return Plan(
-        stale={day: reason for day, reason in reasons.items() if choice.holds(day)},
-        gone=tuple(day for day in gone if choice.holds(day)),
+        stale=stale,
+        gone=chosen_gone,
         orphans=tuple(frozen),
         late=tuple(late),
         left=tuple(sorted(day for day in [*reasons, *gone] if not choice.holds(day))),
@@ -192,6 +190,8 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
         unowned=tuple(sorted(unowned - reasons.keys())),
         undated=undated,
         lost=tuple(lost),
+        whole=whole,
+        idle=not stale and not chosen_gone,
     )
 
 
@@ -224,7 +224,7 @@ def context_of(days: Iterable[str], windows: dict[str, dict[str, str]], looks: D
 
 
 def late_faults(step: Step, plan: Plan) -> list[Fault]:
-    """What is told, as failures, of new input for frozen days and of raw files that are smaller than they were."""
+    """The faults of a plan that no success may hide: new input for frozen days, raw files smaller than they were."""
     faults = []
     for name, (before, now) in list(plan.shrunk.items())[:MOST_NAMED]:
         what = f"`{step.input_shown}/{name}` is smaller than it was: {before} bytes then, {now} now"
@@ -244,16 +244,17 @@ def late_faults(step: Step, plan: Plan) -> list[Fault]:
 
 
 def in_words(days: list[str]) -> str:
-    """Days for a message: all of a few, and of many the first and the last."""
+    """Days for a message: all of a few, of many the first and the last."""
     if len(days) <= MOST_NAMED:
         return ", ".join(days)
     return f"{len(days)} days ({days[0]} to {days[-1]})"
 
 
 def _around(day: str, before: int, after: int) -> list[str]:
-    if not before and not after:
+    if not before and not after:  # most treatments look at one day alone, over years
         return [day]
     middle = date.fromisoformat(day).toordinal()
+    # the calendar has a first and a last day
     numbers = range(max(1, middle - before), min(date.max.toordinal(), middle + after) + 1)
     return [date.fromordinal(number).isoformat() for number in numbers]
 
