@@ -46,7 +46,7 @@ def parse() -> Iterator[Callable[[str, str, dict[str, Any]], None]]:
     sys.path.insert(0, str(PARSE))
     yield import_module("run").run
     sys.path.remove(str(PARSE))
-    for name in ("run", "clean", "lines", "write"):
+    for name in ("run", "clean", "lines", "stamps", "write"):
         del sys.modules[name]
 
 
@@ -228,7 +228,7 @@ REJECTED_FILES: dict[str, tuple[str | bytes, str]] = {
     "9 every row longer": ("ts;m0;m1\n" + ROW + ROW, "every row is longer than its header: 4 fields, expected 3"),
     "9 every row longer, headerless": (ROW.replace("\n", ";1\n"), "every row is longer than the declared columns: 5 fields, expected 4"),
     "35 gzip": (gzip.compress(ROW.encode()), "it is compressed by gzip; name it .csv.gz"),
-    "35 UTF-16": (ROW.encode("utf-16"), "it is UTF-16; save it as UTF-8"),
+    "35 UTF-16": (ROW.encode("utf-16"), 'it is UTF-16; set "encoding": "utf-16", or save it as UTF-8'),
     "35 HTML": ("<!DOCTYPE html><html>404</html>", "it is an HTML page, no CSV"),
 }  # fmt: skip
 
@@ -557,7 +557,7 @@ def test_32_identical_files(station: Station) -> None:
 
 def test_30_instants_that_several_files_have(station: Station) -> None:
     """They are counted over all files of a day, naming two; files that differ in most are of two devices."""
-    hint = "pairs of files with other values at the same instants (two devices want a data folder each: --data DIR)"
+    hint = "pairs of files with other values at the same instants (two devices want a data folder each, --data DIR, or the param `device`)"  # fmt: skip
     rows = [ROW.replace(":58Z", f":{second}Z") for second in range(10, 20)]
     other = [row.replace(";10;", ";11;") for row in rows]
     station.write("".join(rows), "a.csv")
@@ -594,7 +594,7 @@ def test_35_lines_that_are_no_text(station: Station) -> None:
     for damaged in (packed[:-10], packed[:12] + b"\xff\xff" + packed[14:]):
         station.write(damaged, "cut.csv.gz")
         assert station.parse() == PARSED
-        assert station.rejects()[0][0] == "cut.csv.gz"
+        assert station.rejects()[0][0] == "cut.csv"
 
 
 def test_36_huge_lines(station: Station) -> None:
@@ -637,12 +637,11 @@ def test_nothing_to_read(station: Station) -> None:
     station.write("x", "notes.txt")
     assert station.error() == "no CSV file in raw; found there: notes.txt; if notes.txt is CSV, name it .csv"
     station.write(HEADER + "2026-01-20T09:07:59Z;abc;20;1.5\n")
-    station.write("x", "b.DAT")
-    station.write("x", "c.tsv.gz")
+    station.write("x", "b.TXT")
     assert station.parse() == {}
     assert station.said == [
         "rows rejected, see _rejected*.jsonl: 1, first: a.csv:2: 'abc' is no integer",
-        "files not read, as they are not named .csv: 3, first: b.DAT",
+        "files not read, as they are not named .csv: 2, first: b.TXT",
     ]
 
 

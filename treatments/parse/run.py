@@ -3,6 +3,7 @@
 Every line becomes a row or a reject, or is passed over and counted. What becomes of a file:
 
     its lines, and its shape, decided once                         lines.py
+    its time stamps, in the format stated                          stamps.py
     clean lines, by one pattern of the whole line                  clean.py
     the other lines, one by one: a row, or a reject with a reason  lines.py
     both converted at once, in their order                         clean.py
@@ -10,6 +11,7 @@ Every line becomes a row or a reject, or is passed over and counted. What become
 """
 
 import filecmp
+import os
 import re
 import tempfile
 import warnings
@@ -22,30 +24,36 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from clean import DATE, TYPES, array_of, instants_of, rows_of
-from lines import DAY, EPOCH, Reject, RejectedFileError, fields_of, kinds, lines_of, shape_of, zone_of
+from lines import DAY, Reject, RejectedFileError, fields_of, kinds, lines_of, shape_of, shown, times_of
+from stamps import EPOCH, format_of, zone_of
 from write import put_together, write_pieces, write_rejects
 
-# what came of a file: its day, rejects, number of rows, columns, pieces, and what to tell, by kind: the lines
-Result = namedtuple("Result", "path day rejects rows names pieces noted", defaults=(0, (), (), {}))
-READ, ALIKE = r"^[^._].*\.csv(\.gz)?$", r"^[^._].*\.(txt|dat|tsv)(\.gz)?$"
+# what came of a file: name, path, day, rejects, number of rows, columns, pieces, and what to tell, by kind: the lines
+Result = namedtuple("Result", "name path day rejects rows names pieces noted", defaults=(0, (), (), {}))
+READ, ALIKE = r"^[^._].*\.(csv|tsv|dat)(\.gz)?$", r"^[^._].*\.txt(\.gz)?$"
 
 
 def run(input_dir: str, output_dir: str, params: dict) -> None:
     """Read all CSV files of `input_dir`, write `<domain>__<YYYY-MM-DD>.parquet` files to `output_dir`.
 
-    Each output has the timestamp column (timestamp[ns, UTC]), the domain's columns (int64 or float64) and
-    `domain`; its rows are in the order of time, those of one instant in the order of the files' names. What
-    is no row goes to `_rejected__<YYYY-MM-DD>.jsonl`, by the day in its file's name.
+    They are *.csv, *.tsv and *.dat, each also .gz: `x.csv.gz` is called `x.csv`, and not read where that is there too.
+    Each output has the timestamp column (timestamp[ns, UTC]), the domain's columns (int64 or float64), `domain`,
+    and `device` where that is stated; its rows are in the order of time, those of one instant in the order of the
+    files' names. What is no row goes to `_rejected__<YYYY-MM-DD>.jsonl`, by the day in its file's name.
     Raises ValueError when the params do not fit, and when there is no CSV file; never for what is in the files.
     """
     for fault in _faults(params):
         raise ValueError(fault)
     paths = sorted(Path(input_dir).iterdir())
     files, alike = ([path for path in paths if re.search(one, path.name, re.I | re.S)] for one in (READ, ALIKE))
-    if not (files := [path for path in files if path.is_file()]):
+    files = sorted((path for path in files if path.is_file()), key=lambda path: (_name(path), path.name))
+    if not files:
         hint = f"; if {alike[0].name} is CSV, name it .csv" if alike else ""
         found = ", ".join(path.name for path in paths[:10]) or "nothing"
         raise ValueError(f"no CSV file in {input_dir}; found there: {found}{hint}")
+    by_name = {_name(path): path for path in reversed(files)}  # of x.csv and x.csv.gz, the plain one
+    packed = [path for path in files if by_name[_name(path)] != path]
+    files = [path for path in files if path not in packed]
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(pa.cpu_count()) as pool:
         results = list(pool.map(partial(_read, params=params, scratch=Path(scratch)), files))
         rows, doubled = put_together([piece for one in results for piece in one.pieces], Path(output_dir), params)
@@ -54,6 +62,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         if rows[domain] != (due := sum(one.rows for one in results if not set(columns).isdisjoint(one.names))):
             raise RuntimeError(f"domain `{domain}`: {due} rows were read, {rows[domain]} written")
     told, unread = {}, [("files not read, as they are not named .csv", 1, path.name) for path in alike]
+    unread += [("files not read, as they are there without .gz, too", 1, path.name) for path in packed]
     for kind, times, first in [*_told(results, params), *doubled, *unread]:
         told.setdefault(kind, [0, first])[0] += times
     for kind, (times, first) in told.items():
@@ -71,7 +80,8 @@ def _faults(params):
         yield f"param `tz`: no time zone `{tz}`; use an IANA name such as Europe/Paris, or an offset such as +01:00"
     if not all(isinstance(word, str) for word in nulls):
         yield f"param `null_values` must be an array of strings, not {nulls!r}"
-    taken = [params["timestamp_column"], "domain"]
+    yield from _format_faults(params)
+    taken = [*times_of(params), "domain", *(["device"] if params["device"] else [])]
     for domain, columns in params["domains"].items():
         kind = params["types"].get(domain, "nothing")
         if not re.fullmatch(r"[A-Za-z0-9_-]+", domain):
@@ -85,15 +95,74 @@ def _faults(params):
             yield f"param `domains`: the column `{name}` of `{domain}` is taken already"
 
 
+def _format_faults(params):
+    """What is wrong with the params that state a format."""
+    for name in ("skip_lines", "unit_lines"):
+        if params[name] < 0:
+            yield f"param `{name}` must be a number of lines, from 0, not {params[name]}"
+    for name in ("skip_to", "comment"):
+        if params[name] and (not params[name].strip() or re.search(r"[\r\n\0]", params[name])):
+            yield f"param `{name}` must be what a line starts with, not {params[name]!r}"
+    if params["decimal"] not in (".", ",") or params["decimal"] == params["delimiter"]:
+        yield f"param `decimal` must be . or , and not the delimiter, not {params['decimal']!r}"
+    if params["time_column"] == params["timestamp_column"]:
+        yield f"param `time_column` must be another column than `timestamp_column`, not {params['time_column']!r}"
+    try:
+        format_of(params["timestamp_format"], bool(params["time_column"]), params["decimal"])
+    except ValueError as error:
+        yield f"param `timestamp_format`: {error}"
+    try:
+        if "0;\n".encode(params["encoding"], "strict").decode(params["encoding"], "marked") != "0;\n":
+            raise LookupError
+    except (LookupError, ValueError):
+        yield f"param `encoding`: Python has no text encoding {params['encoding']!r}; use one such as utf-16 or latin-1"
+    columns, needed = params["columns"], times_of(params)
+    if columns and not all(isinstance(name, str) for name in columns):
+        yield f"param `columns` must be an array of column names, not {columns!r}"
+    elif columns:
+        if missing := [name for name in needed if name not in columns]:
+            yield f"param `columns` lacks `{missing[0]}`, the column of the time; it has: {', '.join(columns)}"
+        declared = [name for names in params["domains"].values() if isinstance(names, list) for name in names]
+        if twice := [name for name in (*needed, *declared) if columns.count(name) > 1]:
+            yield f"param `columns` has `{twice[0]}` twice"
+        if not set(columns) & set(declared):
+            yield f"param `columns` has none of the columns of `domains`: {', '.join(map(str, declared))}"
+    try:
+        if params["device"] and not re.compile(params["device"]).groups:
+            yield f"param `device`: {params['device']!r} has no group, such as in sensor_([0-9]+)"
+    except re.error as error:
+        yield f"param `device`: {params['device']!r} is no regular expression: {error}"
+    if not params["dated_names"] and "PYMYX_DAYS" in os.environ:
+        hint = "take `days` out of the project's treatments/parse/treatment.json"
+        yield f"param `dated_names` is false, so that no file is of one day, and parse is run day by day; {hint}"
+
+
+def _name(path):
+    """The name of a file, whether it is compressed or not."""
+    return re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
+
+
+def _device(name, params):
+    """The device in a file's name, or an empty text when the param `device` states none."""
+    if not params["device"]:
+        return ""
+    match = re.search(params["device"], name)
+    if not match or not match[1]:
+        raise RejectedFileError(f"no device is in its name: the param `device` is {params['device']!r}")
+    return match[1].encode("utf-8", "backslashreplace").decode()
+
+
 def _read(path, params, scratch):
     """Read one file and leave its rows in `scratch`, by domain and day."""
-    dates, column = [match[1] for match in re.finditer(f"(?=({DATE}))", path.name)], params["timestamp_column"]
+    name, column = _name(path), params["timestamp_column"]
+    dates = [match[1] for match in re.finditer(f"(?=({DATE}))", name) if params["dated_names"]]
     dates = [date.fromisoformat(text) for text in dates if text >= "1970"]  # no logger has written before
     day = dates[-1] if dates else None
     middle = (day - EPOCH.date()).days if day else 0
     days = range(middle - 1, middle + 2) if day else ()
     try:
-        lines, ended = lines_of(path)
+        device = _device(name, params)
+        lines, ended = lines_of(path, params)
         shape = shape_of(lines, params)
         table, indexes, rest = rows_of(lines, shape, params, days)
         if kinds(params).keys().isdisjoint(rest.names) and (shape.header >= 0 or shape.keyed):
@@ -103,18 +172,18 @@ def _read(path, params, scratch):
         near = (on >= days[0]) & (on <= days[-1]) if days else on == on
         off = _clock_gone_wrong(lines, indexes[~near].tolist(), len(indexes) + len(rest.rejects), dates, shape, params)
     except RejectedFileError as rejected:
-        return Result(path, day, [Reject(None, None, str(rejected), "")])
+        return Result(name, path, day, [Reject(None, None, str(rejected), "")])
     if off:
         table, indexes = table.take(array_of(np.flatnonzero(near), pa.int64())), indexes[near]
     noted = _noted(table, indexes, shape, rest, params, day, cut=-1 if ended else len(lines.ends) - 1)
     if "rows out of order" in noted:
         table = table.take(array_of(np.argsort(instants_of(table, column), kind="stable"), pa.int64()))
-    rejects, passed = sorted([*rest.rejects, *off], key=lambda reject: reject.line), rest.passed + (shape.header >= 0)
+    rejects, passed = sorted([*rest.rejects, *off], key=lambda reject: reject.line), rest.passed + int(shape.over.sum())
     parts = (len(lines.ends), len(indexes), len(rejects), passed)
     if parts[0] != sum(parts[1:]):
         raise RuntimeError(f"{path}: lines, rows, rejects, lines passed over do not add up: {parts}")
-    pieces = list(write_pieces(table, path, params, scratch))
-    return Result(path, day, rejects, len(indexes), rest.names, pieces, noted)
+    pieces = list(write_pieces(table, name, device, params, scratch))
+    return Result(name, path, day, rejects, len(indexes), rest.names, pieces, noted)
 
 
 def _clock_gone_wrong(lines, indexes, of, dates, shape, params):
@@ -128,7 +197,7 @@ def _clock_gone_wrong(lines, indexes, of, dates, shape, params):
     place, rejects = shape.names.index(params["timestamp_column"]), []
     for index in indexes:
         reason = f"clock: {fields_of(lines[index], params)[place]!r} is more than a day from {named}"
-        rejects.append(Reject(index + 1, place + 1, reason, lines[index].decode()))
+        rejects.append(Reject(index + 1, place + 1, reason, shown(lines[index], params)))
     return rejects
 
 
@@ -149,14 +218,14 @@ def _noted(table, indexes, shape, rest, params, day, cut):
         "rows out of order": back,
     }
     found = {kind: [*rest.noted.get(kind, []), *np.repeat(indexes + 1, each)] for kind, each in numbered.items()}
-    return rest.noted | {kind: sorted(each) for kind, each in found.items() if each}
+    return shape.noted | rest.noted | {kind: sorted(each) for kind, each in found.items() if each}
 
 
 def _told(results, params):
     """What the user should know: kind, how often, and where first."""
-    seen, known = {}, {params["timestamp_column"], *kinds(params)}
+    seen, known = {}, {*times_of(params), *kinds(params)}
     for one in results:
-        name, missing = one.path.name, [column for column in kinds(params) if column not in one.names]
+        name, missing = one.name, [column for column in kinds(params) if column not in one.names]
         for line, _, reason, _ in one.rejects[:1]:
             what, place = ("rows", f"{name}:{line}") if line else ("files", name)
             yield f"{what} rejected, see _rejected*.jsonl", len(one.rejects), f"{place}: {reason}"
@@ -173,5 +242,5 @@ def _told(results, params):
             yield f"files with columns that no domain names, not written ({', '.join(extra)})", 1, name
         alike = seen.setdefault((one.rows, len(one.rejects)), [])
         if twin := next((path for path in alike if one.rows and filecmp.cmp(path, one.path, shallow=False)), None):
-            yield "files that are another's copy, byte for byte, all rows kept", 1, f"{twin.name} = {name}"
+            yield "files that are another's copy, byte for byte, all rows kept", 1, f"{_name(twin)} = {name}"
         alike.append(one.path)

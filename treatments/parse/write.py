@@ -9,18 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from clean import TYPES, array_of, instants_of
-from lines import DAY
+from lines import DAY, kinds
 
 ENCODINGS = {pa.float64(): "BYTE_STREAM_SPLIT"}  # the others are integers: see `python -m tests.benchmarks parse`
 NULL = -(2**53)  # stands for no value where two are compared
 LONGEST_TEXT = 4_096  # characters of a line that is kept in the rejects
 # the rows that one file has for a domain and a day, in a parquet file, and the number of their different instants
-Piece = namedtuple("Piece", "domain day source path rows instants")
+Piece = namedtuple("Piece", "domain day source device path rows instants")
 
 
-def write_pieces(table, file, params, scratch):
+def write_pieces(table, source, device, params, scratch):
     """Write the rows of a file, sorted by time, by domain and day; a domain of which it has no column gets none."""
-    column, length, folder = params["timestamp_column"], table.num_rows, scratch / file.name
+    column, length, folder = params["timestamp_column"], table.num_rows, scratch / source
     folder.mkdir()
     days = (instants := instants_of(table, column)) // DAY
     edges = [*np.flatnonzero(np.diff(days, prepend=days[:1] - 1)).tolist(), length]
@@ -33,18 +33,23 @@ def write_pieces(table, file, params, scratch):
         words = pa.StringArray.from_buffers(1, offsets, pa.py_buffer(domain.encode()))
         label = pa.DictionaryArray.from_arrays(array_of(np.zeros(length, np.int32), pa.int32()), words)
         part = pa.table([table[column], *arrays, label], names=[column, *names, "domain"])
+        if params["device"]:
+            part = part.append_column("device", pa.repeat(device, length))
         for start, end in pairwise(edges):
             day = str(np.datetime64(int(days[start]), "D"))
             path = folder / f"{domain}__{day}.parquet"
-            _write(part.slice(start, end - start), path, [file.name])
-            yield Piece(domain, day, file.name, path, end - start, 1 + np.count_nonzero(np.diff(instants[start:end])))
+            _write(part.slice(start, end - start), path, [source])
+            yield Piece(
+                domain, day, source, device, path, end - start, 1 + np.count_nonzero(np.diff(instants[start:end]))
+            )
 
 
 def _write(table, path, sources):
     """Write one file, naming in its metadata the files that gave rows to it, and nothing of the run."""
-    encodings = {field.name: ENCODINGS.get(field.type, "DELTA_BINARY_PACKED") for field in [*table.schema][:-1]}
+    words = ["domain", *(["device"] if table.column_names[-1] == "device" else [])]
+    encodings = {one.name: ENCODINGS.get(one.type, "DELTA_BINARY_PACKED") for one in [*table.schema][: -len(words)]}
     table = table.replace_schema_metadata({"sources": json.dumps(sources).encode("utf-8", "backslashreplace")})
-    pq.write_table(table, path, compression="zstd", use_dictionary=["domain"], column_encoding=encodings)
+    pq.write_table(table, path, compression="zstd", use_dictionary=words, column_encoding=encodings)
 
 
 def put_together(pieces, output_dir, params):
@@ -67,25 +72,31 @@ def put_together(pieces, output_dir, params):
         table = table.take(array_of(order, pa.int64())).combine_chunks()
         _write(table, target, sources)
         owners = np.repeat(np.arange(len(parts)), [part.rows for part in parts])[order]
-        same = np.flatnonzero(np.diff(instants_of(table, column)) == 0)
-        doubled[day] = max(doubled[day], len(same))
-        across = same[owners[same] != owners[same + 1]]
-        pairs = [(sources[owners[place]], sources[owners[place + 1]]) for place in across]
+        devices = np.unique([part.device for part in parts], return_inverse=True)[1][owners]
+        by_device = np.lexsort((devices, times := instants_of(table, column)))  # in their order where one has all
+        ones, others = by_device[:-1], by_device[1:]
+        same = (times[ones] == times[others]) & (devices[ones] == devices[others])
+        doubled[day] = max(doubled[day], np.count_nonzero(same))
+        same &= owners[ones] != owners[others]
+        ones, others = ones[same], others[same]
+        pairs = [(sources[owners[one]], sources[owners[other]]) for one, other in zip(ones, others, strict=True)]
         between += [" and ".join(pair) for pair in pairs[:1]]
         if pairs:
-            shared.update((domain, *pairs[place]) for place in np.flatnonzero(_differ(table, across)))
+            shared.update((domain, *pairs[place]) for place in np.flatnonzero(_differ(table, ones, others, params)))
     told = [("rows of an instant that has one already", doubled.total(), first) for first in [*between, *within][:1]]
-    kind = "pairs of files with other values at the same instants (two devices want a data folder each: --data DIR)"
+    hint = "two devices want a data folder each, --data DIR, or the param `device`"
+    kind = f"pairs of files with other values at the same instants ({hint})"
     pairs = [key[1:] for key, times in shared.items() if times * 2 > min(instants[key[:2]], instants[key[::2]])]
     told += [(kind, 1, f"{one} and {other}") for one, other in dict.fromkeys(pairs)]
     return rows, told
 
 
-def _differ(table, places):
-    """Which rows have other values than those that follow them."""
+def _differ(table, ones, others, params):
+    """Which rows have other values than others of the same table."""
     import pyarrow.compute as pc  # here, as most folders need none of it: 30 ms
 
-    ones, others = (table.take(array_of(each, pa.int64())).columns[1:-1] for each in (places, places + 1))
+    table = table.select([name for name in table.column_names if name in kinds(params)])
+    ones, others = (table.take(array_of(each, pa.int64())).columns for each in (ones, others))
     differ = [pc.not_equal(one.fill_null(NULL), other.fill_null(NULL)) for one, other in zip(ones, others, strict=True)]
     return np.any([np.from_dlpack(one.combine_chunks().cast(pa.uint8())) for one in differ], axis=0)
 
@@ -94,7 +105,7 @@ def write_rejects(results, output_dir):
     """Write the rejects of files, by the day in the name of each."""
     by_day = {}
     for one in results:
-        source = one.path.name.encode("utf-8", "backslashreplace").decode()
+        source = one.name.encode("utf-8", "backslashreplace").decode()
         for reject in one.rejects:
             entry = {"file": source, **reject._asdict(), "text": reject.text[:LONGEST_TEXT]}
             entry |= {"truncated": True} if len(reject.text) > LONGEST_TEXT else {}
