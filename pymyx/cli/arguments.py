@@ -16,6 +16,7 @@ PyMyx turns folders of sensor recordings into folders of results, step by step.
   status [FLOW]    tell what is up to date, what is stale, and why
   run TREATMENT    run one treatment, from a folder to a folder
   new NAME         write a new treatment to start from
+  sniff FILE ...   propose how parse is to read files of your loggers
   check [PATH ...] check treatments and flows, without running them
   list             tell which treatments and flows there are
   describe NAME    tell all about a treatment or a flow
@@ -61,6 +62,13 @@ ABOUT = {  # command: what --help says, its usage, its example
         "They are the project's own from then on. Nothing that is there is replaced.",
         "[DIR] [options]",
         "station",
+    ),
+    "sniff": (
+        "Propose the params that make parse read files such as these, and try them.\n"
+        "Reads the first 1 MB of each. The params go to stdout, as one JSON object;\n"
+        "from which lines each was taken, and the first rows, to stderr.",
+        "FILE ... [options]",
+        "~/download/hobo_2026-01-20.csv --write pier_hobo",
     ),
     "log": ("Show the last events of pymyx.log, oldest first.", "[-n N] [options]", "-n 5"),
 }
@@ -143,6 +151,9 @@ def _add_own(group: argparse._ArgumentGroup, command: str, *, flags: bool) -> No
     elif command == "init":
         add("dir", nargs="?", default=".", metavar="DIR", help="where (default: here)")
         add("--no-sample", action="store_true", help="leave the sample recording out")
+    elif command == "sniff":
+        add("file", nargs="+", metavar="FILE", help="files of one kind; several tell devices apart")
+        add("--write", metavar="FLOW", help="write flows/FLOW.json, which parses with them")
     elif command == "log":
         add("-n", type=_count, default=20, metavar="N", help="how many events (default: 20)")
 

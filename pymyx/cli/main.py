@@ -267,6 +267,13 @@ def _init(options: Namespace) -> int:
     return 0
 
 
+def _sniff(options: Namespace) -> int:
+    from pymyx.cli.sniff.command import sniff
+
+    sniff(_project(options), options.file, options.write, say, show)
+    return 0
+
+
 def _log(options: Namespace) -> int:
     from pymyx.cli.texts import event_text
     from pymyx.core.logger import last_events
@@ -288,6 +295,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "describe": _describe,
     "new": _new,
     "init": _init,
+    "sniff": _sniff,
     "log": _log,
 }
 

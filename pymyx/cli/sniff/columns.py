@@ -1,0 +1,114 @@
+"""What stands in the columns beside the time: integers, floats, or neither; and whether the table is a long one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+WITH_SIGN = {
+    sign: re.compile(rf"[+-]?\d*[{sign}]\d+(?:[eE][+-]?\d+)?", re.ASCII) for sign in (",", ".")
+}  # by the decimal sign that numbers have
+INT64 = range(-(2**63), 2**63)
+MOSTLY = 0.5  # of the filled cells of a column of numbers, the part that is exceeded by numbers
+ENTITIES = ("entity_id", "_field", "_measurement")  # as Home Assistant and InfluxDB export them
+NAMES_ENTITY = re.compile(
+    r"(sensor|entity|device|node|station|probe|channel|tag|topic|metric|series|variable|parameter|measurement|name|capteur)"
+    r"([ _.-]?(id|no|nr|number|name|type|kind))?|id",
+    re.IGNORECASE,
+)
+
+Cell = tuple[str, str]  # the place of a line, and the text of its field
+
+
+class Column(NamedTuple):
+    """What stands in a column.
+
+    `kind` is `integer`, `float`, `text`, or `empty` when no cell has a value; `why` tells what decided it, and `odd`
+    how many cells are no number, and the first.
+    """
+
+    kind: str
+    why: str
+    odd: str = ""
+
+
+def decimal_of(columns: Iterable[Sequence[Cell]]) -> tuple[str, str]:
+    """The decimal sign of most numbers in columns, and where it was seen first."""
+    seen = {sign: [f"{place}: `{text}`" for place, text in _cells_with(sign, columns)] for sign in WITH_SIGN}
+    sign = "," if len(seen[","]) > len(seen["."]) else "."
+    return sign, seen[sign][0] if seen[sign] else ""
+
+
+def numbers_with(sign: str, columns: Iterable[Sequence[Cell]]) -> list[str]:
+    """The numbers in columns that have this decimal sign."""
+    return [text for _, text in _cells_with(sign, columns)]
+
+
+def _cells_with(sign: str, columns: Iterable[Sequence[Cell]]) -> list[Cell]:
+    return [cell for cells in columns for cell in cells if WITH_SIGN[sign].fullmatch(cell[1])]
+
+
+def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Column:
+    """What stands in a column; `nulls` are the words for no value."""
+    filled = [(place, text) for place, text in cells if text and text not in nulls]
+    if not filled:
+        return Column("empty", f"no value in {len(cells):,} rows")
+    kinds = [_kind(text, decimal) for _, text in filled]
+    numbers = len(kinds) - kinds.count("text")
+    if numbers <= MOSTLY * len(kinds):
+        place, text = filled[kinds.index("text")]
+        return Column("text", f"{place}: `{text[:40]}`")
+    others = len(kinds) - numbers
+    odd = "{:,}, first {}: `{}`".format(others, *filled[kinds.index("text")]) if others else ""
+    if "float" in kinds:
+        return Column("float", "{}: `{}`".format(*filled[kinds.index("float")]), odd)
+    return Column("integer", f"no decimals in {numbers:,} values from {filled[0][0]} on", odd)
+
+
+def _kind(text: str, decimal: str) -> str:
+    if INTEGER.fullmatch(text):
+        return "integer" if len(text) < 19 or int(text) in INT64 else "text"
+    number = text.replace(",", ".") if decimal == "," and "." not in text else text
+    return "float" if FLOAT.fullmatch(number) else "text"
+
+
+def entity_in(
+    columns: dict[str, list[Cell]], kinds: dict[str, Column], instants: pd.Series[pd.Timestamp], files: pd.Series[int]
+) -> str:
+    """The column whose words name the entity, or the device, that each row is of; else nothing.
+
+    `columns` have a cell in each row; `instants` and `files` are the time of each row and the number of its file.
+
+    Time stands still or begins anew where such a word changes, or the column's name tells it and the word changes
+    from row to row. Words for a state do neither.
+    """
+    known = [name for name in ENTITIES if name in columns]
+    if known and _is_known(columns):
+        return max(known, key=lambda name: len({text for _, text in columns[name]}))
+    back = instants.diff().dt.total_seconds() <= 0
+    for name, cells in columns.items():
+        words = pd.Series([text for _, text in cells])
+        named = bool(NAMES_ENTITY.fullmatch(name))
+        if not (kinds[name].kind == "text" or (named and kinds[name].kind == "integer")):
+            continue
+        changes = (words != words.shift()) & (files == files.shift())
+        several = 2 <= words.nunique() <= len(words) / 2
+        if several and (back[changes].mean() > 0.5 or (named and changes.mean() > 0.25)):
+            return name
+    return ""
+
+
+def is_long(columns: dict[str, list[Cell]], kinds: dict[str, Column], entity: str) -> bool:
+    """Whether a table with a column of entities has one entity a row: at most one other column of numbers varies."""
+    numbers = [name for name in columns if name != entity and kinds[name].kind in ("integer", "float")]
+    varying = [name for name in numbers if len({text for _, text in columns[name]}) > 1]
+    return (bool(numbers) and len(varying) <= 1) or _is_known(columns)
+
+
+def _is_known(columns: dict[str, list[Cell]]) -> bool:
+    return bool({"state", "_value"} & columns.keys())

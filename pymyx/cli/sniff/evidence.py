@@ -1,0 +1,108 @@
+"""What is proposed and why, and the samples that it is taken from: what all parts of a proposal are said by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pymyx.cli.sniff.layout import Layout
+from pymyx.cli.sniff.sample import Sample
+from pymyx.core.errors import Fault, PymyxError
+
+
+class Because(NamedTuple):
+    """What a param is to be, and where that was seen."""
+
+    param: str
+    value: Any
+    why: str
+
+
+@dataclass
+class Proposal:
+    """What is proposed: `params`, without those that are parse's defaults anyway.
+
+    `because` tells of each param, the default ones too, what it was taken from, and `notes` are what its user should
+    know. `choices` are the values of `timestamp_format` that fit equally well, where there are several; it is left
+    out then, and `doubt` is the line that shows it.
+    """
+
+    params: dict[str, Any] = field(default_factory=dict)
+    because: list[Because] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    choices: list[str] = field(default_factory=list)
+    doubt: str = ""
+
+    def say(self, param: str, value: Any, why: str) -> None:
+        """Propose a value for a param."""
+        self.params[param] = value
+        self.because.append(Because(param, value, why))
+
+
+class Found(NamedTuple):
+    """The samples with their layouts, which are alike."""
+
+    samples: list[Sample]
+    layouts: list[Layout]
+
+    @property
+    def layout(self) -> Layout:
+        """The first layout, which stands for all in what they are alike in."""
+        return self.layouts[0]
+
+    def rows(self) -> list[tuple[int, str, list[str]]]:
+        """Every row of every sample: the number of its sample, its place, its fields."""
+        return [
+            (at, self.place(number, at), fields)
+            for at, layout in enumerate(self.layouts)
+            for number, fields in layout.rows
+        ]
+
+    def place(self, number: int, at: int = 0) -> str:
+        """A line as it is told: with its file where there are several."""
+        return f"{self.samples[at].name}:{number}" if len(self.samples) > 1 else f"line {number}"
+
+    def lines(self, numbers: Sequence[int], at: int = 0) -> str:
+        """Some lines as they are told: all of a few, else the first and the last."""
+        if len(numbers) == 1:
+            return self.place(numbers[0], at)
+        told = [*map(str, numbers)] if len(numbers) <= 3 else [str(numbers[0]), "…", str(numbers[-1])]
+        return f"{self.place(numbers[0], at)}".replace("line ", "lines ") + ", ".join(["", *told[1:]])
+
+
+def see_that_they_are_alike(found: Found) -> None:
+    """Raise for samples that no one set of params fits."""
+    first = found.layout
+    for sample, layout in zip(found.samples, found.layouts, strict=True):
+        for what, one, other in (
+            ("delimiter", repr(first.delimiter), repr(layout.delimiter)),
+            ("rows", first.shape, layout.shape),
+            (
+                "columns",
+                first.names or f"{first.width}, without a header",
+                layout.names or f"{layout.width}, without a header",
+            ),
+            ("place of the time", first.times.told, layout.times.told),
+            ("number of unit lines", len(first.units), len(layout.units)),
+            ("mark of comments", first.comment or layout.comment, layout.comment or first.comment),
+        ):
+            if one != other:
+                names = found.samples[0].name, sample.name
+                raise PymyxError(
+                    Fault(
+                        f"`{names[0]}` and `{names[1]}` differ in their {what}: no one set of params fits both",
+                        evidence=(f"{names[0]}: {_shown(one)}", f"{names[1]}: {_shown(other)}"),
+                        hint="keep the two kinds in folders of their own, and sniff each by itself",
+                    )
+                )
+    encodings = {sample.encoding: sample.name for sample in found.samples if not sample.data.isascii()}
+    if len(encodings) > 1:
+        what = "the files differ in their encoding: no one set of params fits"
+        evidence = tuple(f"{name}: {encoding}" for encoding, name in encodings.items())
+        hint = "keep the two kinds in folders of their own, and sniff each by itself"
+        raise PymyxError(Fault(what, evidence=evidence, hint=hint))
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

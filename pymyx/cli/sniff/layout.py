@@ -1,0 +1,262 @@
+"""Which lines of a sample are rows, and what the others are: preamble, header, units, comments."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+
+from pymyx.cli.sniff.sample import Sample
+from pymyx.cli.sniff.stamps import EPOCHS, is_absolute, is_clock, read, ways
+from pymyx.core.errors import Fault, PymyxError
+
+DELIMITERS = (";", ",", "\t", "|", " ")
+COMMENTS = ("#", "//", "%", ";", "!")
+KEY_VALUE = re.compile(r"\s*([A-Za-z_]\w*)\s*:(.*)", re.ASCII | re.DOTALL)
+NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
+NAMES_TIME = re.compile(
+    r"time|date|datum|stamp|zeit|heure|fecha|hora|epoch|posix|unix|^(ts|tid|utc|gmt)\b", re.IGNORECASE
+)
+FEWEST = 0.5  # of the lines from the first row on, the part that has to be rows
+
+Row = tuple[int, list[str]]  # the number of its line, and its fields
+
+
+class Times(NamedTuple):
+    """Where the time of a row stands: its column, and that of the time of day where it stands apart (or None)."""
+
+    column: int
+    clock: int | None
+
+    @property
+    def told(self) -> str:
+        """The columns as they are told."""
+        return f"field {self.column + 1}" + ("" if self.clock is None else f" and field {self.clock + 1}")
+
+    def of(self, fields: Sequence[str]) -> str:
+        """The text of a row's time."""
+        return fields[self.column] if self.clock is None else f"{fields[self.column]} {fields[self.clock]}"
+
+
+class Layout(NamedTuple):
+    """What the lines of a sample are.
+
+    `rows` have `width` fields each, but where they name their keys (`keyed`); `times` tells where their time stands.
+    `header` is the number of the line that names the columns, `names` them: 0 and none where there is no such line.
+    `preamble` lines stand above the header, or above the first row; `units` are those between the two. `comments`
+    are the lines that start with `comment`; where one of them is the `header`, `in_comment` is true.
+    """
+
+    delimiter: str
+    keyed: bool
+    width: int
+    times: Times
+    rows: list[Row]
+    header: int
+    names: list[str]
+    in_comment: bool
+    preamble: int
+    units: list[int]
+    comment: str
+    comments: list[int]
+
+    @property
+    def shape(self) -> str:
+        """What rows are made of."""
+        return "a time and key:value fields" if self.keyed else "fields by place"
+
+
+def layout_of(sample: Sample) -> Layout:
+    """Find the rows of a sample, by the delimiter that makes rows of most lines, and say what its other lines are.
+
+    Raises:
+        PymyxError: no line has a time stamp and something else.
+    """
+    lines = [(number, line) for number, line in enumerate(sample.lines, start=1) if line.strip(" \t\0")]
+    tables = [table for delimiter in DELIMITERS if (table := _table(lines, delimiter))]  # the first of equals wins
+    if not tables:
+        shown = tuple(f"{number}: {line[:100]}" for number, line in lines[:3])
+        what = f"no line of `{sample.name}` has a time stamp and something beside it"
+        raise PymyxError(Fault(what, evidence=shown, hint="a row of parse is a time stamp, then one field per sensor"))
+    table = max(tables, key=lambda one: (one.keyed or _has_numbers(one), len(one.rows), one.width))
+    return _with_others_named(lines, table)
+
+
+class _Table(NamedTuple):
+    delimiter: str
+    keyed: bool
+    width: int
+    times: Times
+    rows: list[Row]
+
+
+def _table(lines: list[tuple[int, str]], delimiter: str) -> _Table | None:
+    """The rows that a delimiter makes of lines, or None when it makes none."""
+    split = [(number, fields_of(line, delimiter)) for number, line in lines if delimiter in line]
+    if not split:
+        return None
+    if _is_keyed([fields for _, fields in split]):
+        rows = _rows(split, Times(0, None))
+        return _Table(delimiter, True, 0, Times(0, None), rows) if rows else None
+    width = Counter(len(fields) for _, fields in split).most_common(1)[0][0]
+    split = [(number, fields) for number, fields in split if len(fields) == width]
+    times = _times([fields for _, fields in split])
+    rows = _rows(split, times) if times and width > 1 else []
+    if not times or not rows:
+        return None
+    return _Table(delimiter, False, width, times, rows)
+
+
+def fields_of(line: str, delimiter: str) -> list[str]:
+    """The fields of a line, blanks around them stripped; a line whose quotes are at fault is split as it stands."""
+    if '"' in line:
+        try:
+            return [field.strip(" \t") for field in next(csv.reader([line], delimiter=delimiter, strict=True))]
+        except (csv.Error, StopIteration):
+            pass
+    return [field.strip(" \t") for field in line.split(delimiter)]
+
+
+def _is_keyed(split: list[list[str]]) -> bool:
+    keyed = sum(bool(KEY_VALUE.fullmatch("".join(fields[1:2]))) for fields in split)
+    return keyed * 2 > len(split)
+
+
+def _times(split: list[list[str]]) -> Times | None:
+    """Where the time of most lines stands; of several places the one that is the surest to be an instant."""
+    cells = [list(texts) for texts in zip(*split, strict=True)]
+    hows = {place: how for place, texts in enumerate(cells) if (how := _way(texts))}
+    clocks = [place for place, texts in enumerate(cells) if _part(list(map(is_clock, texts))) >= FEWEST]
+    spelled = [place for place, how in hows.items() if how not in EPOCHS and not cells[place][-1].isdigit()]
+    numbers = [place for place in hows if place not in spelled]
+    agreeing = [place for place in numbers if not spelled or _agree(cells[place], cells[spelled[0]])]
+    found = []
+    for place in [*spelled, *agreeing]:
+        how, clock = hows[place], None
+        if is_absolute(how, cells[place]):
+            sure = 0
+        elif how == "iso8601" or "%H" in how or "%I" in how:
+            sure = 1
+        elif clocks:
+            sure, clock = 2, min(clocks, key=lambda one: (one < place, one))
+        else:
+            sure = 3
+        stands_still = len(cells[place]) > 3 and len({*cells[place][len(cells[place]) // 2 :]}) == 1
+        found.append((stands_still, sure, place, clock))
+    return Times(*min(found)[2:]) if found else None
+
+
+def _way(texts: list[str]) -> str:
+    """The way that most texts of a column can be read as times, or nothing."""
+    found, most = "", 0
+    for how in ways(texts):
+        instants = read(texts, how)
+        fit = instants.notna()
+        if fit.sum() > most and _part(fit.tolist()) >= FEWEST and (how not in EPOCHS or _goes_on(instants[fit])):
+            found, most = how, int(fit.sum())
+    return found
+
+
+def _goes_on(instants: pd.Series[pd.Timestamp]) -> bool:
+    """Whether numbers that may be times behave as times do: they change, and hardly ever go back."""
+    steps = instants.diff().dropna().dt.total_seconds()
+    return not len(steps) or (bool(steps.any()) and float((steps >= 0).mean()) >= 0.9)
+
+
+def _part(fit: list[bool]) -> float:
+    """The part of the lines that fit, of those from the first that does."""
+    if True not in fit:
+        return 0.0
+    first = fit.index(True)
+    return sum(fit) / (len(fit) - first)
+
+
+def _agree(epochs: list[str], stamps: list[str]) -> bool:
+    """Whether two columns tell the same time, but for the offset of a time zone."""
+    apart = read(epochs, _way(epochs)) - read(stamps, _way(stamps))
+    hours = apart.dropna().dt.total_seconds().abs() / 3600
+    return bool(len(hours)) and float(hours.median()) <= 14.1
+
+
+def _rows(split: list[Row], times: Times) -> list[Row]:
+    """The lines that have a time where times stand."""
+    texts = [times.of(fields) for _, fields in split]
+    fit = [False] * len(texts)
+    for how in ways(texts):
+        fit = [one or other for one, other in zip(fit, read(texts, how).notna().tolist(), strict=True)]
+    return [row for row, good in zip(split, fit, strict=True) if good]
+
+
+def _has_numbers(table: _Table) -> bool:
+    """Whether a column beside the time has numbers in most rows that have something there."""
+    columns = zip(*(fields for _, fields in table.rows), strict=True)
+    for texts in (texts for place, texts in enumerate(columns) if place not in table.times):
+        filled = [text for text in texts if text]
+        if sum(bool(NUMBER.fullmatch(text)) for text in filled) * 2 > len(filled):
+            return True
+    return False
+
+
+def _with_others_named(lines: list[tuple[int, str]], table: _Table) -> Layout:
+    """Say what the lines are that are no rows."""
+    rows = {number for number, _ in table.rows}
+    first = table.rows[0][0]
+    comment, comments = _comments([(number, line) for number, line in lines if number not in rows], table)
+    head = [(number, line) for number, line in lines if number < first]
+    header, names, in_comment = 0, list[str](), False
+    if not table.keyed:
+        header, names = _header([one for one in head if one[0] not in comments], table)
+        if not header:
+            stripped = [(number, line.removeprefix(comment).strip()) for number, line in head if number in comments]
+            header, names = _header(stripped[::-1], table)
+            in_comment = bool(header)
+    rest = [(number, line) for number, line in head if number not in comments]
+    if header and not in_comment:
+        preamble = header - 1 if rest[0][0] < header else 0
+    else:
+        preamble = max((number for number, line in rest if _is_text(line, table)), default=0)
+    below = [(number, line) for number, line in rest if header and not in_comment and number > header]
+    units = [number for number, line in below if _is_text(line, table, width=table.width)]
+    return Layout(
+        *table, header=header, names=names, in_comment=in_comment, preamble=preamble, units=units, comment=comment,
+        comments=comments,
+    )  # fmt: skip
+
+
+def _comments(others: list[tuple[int, str]], table: _Table) -> tuple[str, list[int]]:
+    """What lines that are no rows start with, where it makes comments of them, and their numbers."""
+    for mark in COMMENTS:
+        if mark == table.delimiter:
+            continue
+        marked = [
+            number for number, line in others if line.startswith(mark) and not line.startswith(mark + table.delimiter)
+        ]
+        if len(marked) > 1 or (marked and marked[0] < table.rows[0][0]):  # one among the rows may be a damaged row
+            return mark, marked
+    return "", []
+
+
+def _header(head: list[tuple[int, str]], table: _Table) -> tuple[int, list[str]]:
+    """The first line that names the time where times stand, else the one above the rows that has the most names."""
+    filled = 1 + max(place for _, fields in table.rows for place, field in enumerate(fields) if field)
+    found = []
+    for number, line in head:
+        names = fields_of(line, table.delimiter)
+        while len(names) > filled and not names[-1]:
+            names.pop()
+        if filled <= len(names) <= table.width and sum(bool(NUMBER.fullmatch(name)) for name in names) * 2 < len(names):
+            found.append((number, names))
+    naming = [one for one in found if NAMES_TIME.search(one[1][table.times.column])]
+    words = sorted(found, key=lambda one: len({*one[1]} - {""}))
+    return (naming or words[-1:] or [(0, [])])[0]
+
+
+def _is_text(line: str, table: _Table, width: int = 0) -> bool:
+    """Whether a line above the rows was meant to stand there and is no damaged row, of `width` fields if given."""
+    fields = fields_of(line, table.delimiter)
+    numbers = sum(bool(NUMBER.fullmatch(field)) for field in fields)
+    return "\0" not in line and numbers * 2 < len(fields) and len(fields) == (width or len(fields))

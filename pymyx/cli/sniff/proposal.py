@@ -1,0 +1,231 @@
+"""From samples to parse's params, each with the lines that it was taken from; what cannot be told is left open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+from pymyx.cli.sniff.columns import Cell, Column, column_of, decimal_of, entity_in, is_long, numbers_with
+from pymyx.cli.sniff.evidence import Because, Found, Proposal, see_that_they_are_alike
+from pymyx.cli.sniff.header import declared, say_columns
+from pymyx.cli.sniff.layout import KEY_VALUE, layout_of
+from pymyx.cli.sniff.names import any_day_in, day_in, device_in
+from pymyx.cli.sniff.order import Stamps, decide
+from pymyx.cli.sniff.sample import Sample
+from pymyx.cli.sniff.stamps import is_absolute, read
+from pymyx.core.errors import Fault, PymyxError
+
+OFFSET = re.compile(r"\b(?:GMT|UTC)\s?([+-])(\d{1,2})(?::?(\d\d))?\b", re.ASCII)
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+MOSTLY = 0.9  # of the rows, the part that has to lie at most a day from the day in their file's name
+UNSAID = {  # what a parse that has no such param takes for granted
+    "encoding": "utf-8",
+    "timestamp_format": "iso8601",
+    "decimal": ".",
+    "dated_names": True,
+}
+BY_KIND = {"integer": "integers", "float": "floats"}  # the domains of columns that no default names
+
+
+def propose(samples: Sequence[Sample], defaults: dict[str, Any]) -> Proposal:
+    """Propose the params by which parse, whose `defaults` are given, reads the rows of all samples.
+
+    Raises:
+        PymyxError: one of them has no rows, they are not of one shape, or they are a long table.
+    """
+    found = Found(list(samples), [layout_of(sample) for sample in samples])
+    see_that_they_are_alike(found)
+    made = Proposal()
+    _say_text(made, found)
+    names = say_columns(made, found, defaults)
+    _say_times(made, found, names, defaults)
+    _say_values(made, found, names, defaults)
+    _say_names(made, found)
+    made.params = {name: value for name, value in made.params.items() if value != defaults.get(name, UNSAID.get(name))}
+    return made
+
+
+def _say_text(made: Proposal, found: Found) -> None:
+    """Say the encoding, the delimiter, and the comments."""
+    sample = next((one for one in found.samples if not one.data.isascii()), found.samples[0])
+    made.say("encoding", sample.encoding, sample.because)
+    layout = found.layout
+    number = layout.rows[0][0]
+    what = "key:value fields" if layout.keyed else f"{layout.width} fields"
+    count = sum(len(one.rows) for one in found.layouts)
+    stated = (
+        f"{found.place(1)}: `{first}`; " if (first := found.samples[0].lines[0]) == f"sep={layout.delimiter}" else ""
+    )
+    made.say("delimiter", layout.delimiter, f"{stated}{found.place(number)}: {what}, as in {count:,} rows")
+    for at, one in enumerate(found.layouts):
+        if one.comment:
+            made.say("comment", one.comment, f"{found.lines(one.comments, at)}: starts with it, and is no row")
+            break
+
+
+def _say_times(made: Proposal, found: Found, names: list[str], defaults: dict[str, Any]) -> None:
+    """Say which column is the time, how it is read, and what it means where it has no offset."""
+    times, rows = found.layout.times, found.rows()
+    column = names[times.column] if names else defaults["timestamp_column"]
+    clock = names[times.clock] if times.clock is not None else ""
+    texts = [times.of(fields) for _, _, fields in rows]
+    stamps = Stamps(
+        texts,
+        [place for _, place, _ in rows],
+        [any_day_in(found.samples[at].name) for at, _, _ in rows],
+        [at for at, _, _ in rows],
+        f"{column} {clock}",
+        "Plot Title" in found.samples[0].lines[0],
+    )
+    made.say(
+        "timestamp_column", column, f"{stamps.places[0]}: `{rows[0][2][times.column]}` in field {times.column + 1}"
+    )
+    if times.clock is not None:
+        made.say("time_column", clock, f"{stamps.places[0]}: `{rows[0][2][times.clock]}` in field {times.clock + 1}")
+    decision = decide(stamps)
+    if len(decision.formats) > 1:
+        made.choices, made.doubt = decision.formats, decision.why
+    else:
+        made.say("timestamp_format", decision.formats[0], decision.why)
+    offset = OFFSET.search(stamps.title)
+    if is_absolute(decision.formats[0], texts):
+        return
+    if offset:
+        hours, minutes = int(offset[2]), int(offset[3] or 0)
+        tz = f"{offset[1]}{hours:02}:{minutes:02}" if hours or minutes else "UTC"
+        where = found.place(found.layout.header) if found.layout.header else stamps.places[0]
+        made.say("tz", tz, f"{where}: `{offset[0]}` in the column's name")
+    else:
+        made.notes.append("the time stamps have no offset and are read as UTC: if the clock keeps another time, add tz")
+
+
+def _say_values(made: Proposal, found: Found, names: list[str], defaults: dict[str, Any]) -> None:
+    """Say the decimal sign, and of each column whether it holds integers or floats, by domain."""
+    cells = _cells(found, names)
+    decimal, seen = decimal_of(cells.values())
+    made.say("decimal", decimal, seen or "no number has decimals")
+    if decimal == "," and all(map(THOUSANDS.fullmatch, numbers_with(decimal, cells.values()))):
+        made.notes.append(f"commas are taken for decimal ones ({seen}): where they part thousands, remove them first")
+    kinds = {name: column_of(column, defaults["null_values"], decimal) for name, column in cells.items()}
+    files = pd.Series([number for number, _, _ in found.rows()])
+    entity = "" if found.layout.keyed else entity_in(cells, kinds, _instants(made, found), files)
+    if entity and is_long(cells, kinds, entity):
+        raise _long_table(found, entity, cells[entity])
+    taken = {made.params["timestamp_column"], "domain", "device", ""}
+    kept = {name: column for name, column in kinds.items() if column.kind in BY_KIND and name not in taken}
+    if not kept:
+        what = f"no column of `{found.samples[0].name}` has numbers: parse has nothing to write"
+        raise PymyxError(Fault(what, evidence=tuple(f"{name}: {one.kind}, {one.why}" for name, one in kinds.items())))
+    home = declared(defaults)
+    domains: dict[str, list[str]] = {domain: [] for domain in (*defaults["domains"], *BY_KIND.values())}
+    for name in [*filter(kept.get, home), *(name for name in kept if name not in home)]:
+        domains[home.get(name) or BY_KIND[kept[name].kind]].append(name)
+    domains = {domain: columns for domain, columns in domains.items() if columns}
+    types = {
+        domain: _type_of([kept[name].kind for name in columns], defaults["types"].get(domain, "integer"))
+        for domain, columns in domains.items()
+    }
+    made.params["domains"] = domains
+    if types.items() <= defaults["types"].items():
+        types = defaults["types"]
+    made.params["types"] = types
+    made.because += [Because("domains", name, f"{column.kind}, {column.why}") for name, column in kept.items()]
+    for name, column in kept.items():
+        if column.odd:
+            made.notes.append(
+                f"`{name}` has values that are no {column.kind} ({column.odd}): rejects, unless null_values names them"
+            )
+    made.notes += [_left_out(name, column, taken) for name, column in kinds.items() if name not in kept]
+    if entity:
+        made.notes.append(
+            f"the rows are of several devices, told apart by `{entity}` alone: give each a file of its own"
+        )
+    if set(domains) & set(BY_KIND.values()):
+        made.notes.append(
+            "domains are named by the type of their values: rename them to what they hold,"
+            f" as the default ones are: {', '.join(defaults['domains'])}"
+        )
+
+
+def _cells(found: Found, names: list[str]) -> dict[str, list[Cell]]:
+    """What stands in each column beside the time, by its name, or by its key."""
+    times, cells = found.layout.times, dict[str, list[Cell]]()
+    for _, place, fields in found.rows():
+        if found.layout.keyed:
+            pairs = [match.group(1, 2) for match in map(KEY_VALUE.fullmatch, fields[1:]) if match]
+        else:
+            pairs = [(names[at], text) for at, text in enumerate(fields) if at not in times]
+        for name, text in pairs:
+            cells.setdefault(name, []).append((place, text.strip(" \t")))
+    return cells
+
+
+def _type_of(kinds: list[str], default: str) -> str:
+    return "float" if "float" in kinds else default
+
+
+def _left_out(name: str, column: Column, taken: set[str]) -> str:
+    if name in taken:
+        return f"the column `{name}` is left out: its name is {'missing' if not name else 'taken by parse'}"
+    if column.kind == "empty":
+        return f"the column `{name}` is left out: it has {column.why}; if it will have some, add it to a domain"
+    return f"the column `{name}` is left out: it holds text, {column.why}"
+
+
+def _instants(made: Proposal, found: Found) -> pd.Series[pd.Timestamp]:
+    """The instants of all rows, by the first way to read them that may be right."""
+    texts = [found.layout.times.of(fields) for _, _, fields in found.rows()]
+    how = made.choices[0] if made.choices else made.params["timestamp_format"]
+    instants = read(texts, how)
+    offset = re.fullmatch(r"([+-])(\d\d):(\d\d)", made.params.get("tz", ""))
+    if not offset:
+        return instants
+    ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+    return instants - ahead if offset[1] == "+" else instants + ahead
+
+
+def _long_table(found: Found, entity: str, cells: list[Cell]) -> PymyxError:
+    named = list(dict.fromkeys(text for _, text in cells))
+    told = ", ".join(f"`{text}`" for text in named[:3]) + (", …" if len(named) > 3 else "")
+    return PymyxError(
+        Fault(
+            f"`{found.samples[0].name}` is a long table, one entity a row: nothing is proposed",
+            cells[0][0],
+            (f"the column `{entity}` names the entity of each row: {told}",),
+            ("parse reads one column per sensor",),
+            "export it with one column per entity, or turn it with pandas: DataFrame.pivot",
+        )
+    )
+
+
+def _say_names(made: Proposal, found: Found) -> None:
+    """Say what the names of the files tell: whether the date in them is the day of their rows, and the device."""
+    instants = _instants(made, found)
+    at = pd.Series([number for number, _, _ in found.rows()])
+    names = [sample.name for sample in found.samples]
+    days = {number: day for number, name in enumerate(names) if (day := day_in(name))}
+    if days:
+        seen = [
+            (instant.date(), days[number])
+            for instant, number in zip(instants, at, strict=True)
+            if number in days and not pd.isna(instant)
+        ]
+        near = sum(abs((one - day).days) <= 1 for one, day in seen)
+        whole = near >= MOSTLY * len(seen)
+        date = f"{days[0]}, the date in the file's name" if len(names) == 1 else "the dates in their files' names"
+        made.say("dated_names", whole, f"{near:,} of {len(seen):,} rows are at most a day from {date}")
+    if len(days) < len(names):
+        name = next(name for name in names if not day_in(name))
+        made.notes.append(
+            f"`{name}` has no date such as 2026-01-20 in its name: each change in its folder makes all days again"
+        )
+    if len(names) > 1:
+        spans = [(one.min().timestamp(), one.max().timestamp()) for _, one in instants.groupby(at)]
+        pattern, devices = device_in(names, spans)
+        if pattern:
+            told = ", ".join(dict.fromkeys(devices[:3])) + (", …" if len(devices) > 3 else "")
+            made.say("device", pattern, f"the files' names: {told}")

@@ -1,0 +1,101 @@
+"""What is proposed, tried: the project's own parse is run on the samples, in a folder that is then thrown away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from pymyx.cli.sniff.sample import ENDINGS, Sample
+from pymyx.core.errors import Fault, PymyxError, TreatmentError
+from pymyx.core.isolation.children import orphans_adopted
+from pymyx.core.project import Project
+from pymyx.core.runner import run_treatment
+
+SHOWN = 3  # rows, and rejects
+
+
+class Trial(NamedTuple):
+    """What parse made of the samples.
+
+    `rows` are counted; of them `first` has the first ones in the order of time, by column. `rejected` counts the
+    entries of the rejects, of which `rejects` has the first. `said` is what parse warned of.
+    """
+
+    rows: int
+    first: list[dict[str, Any]]
+    rejected: int
+    rejects: list[dict[str, Any]]
+    said: str
+
+
+def try_out(project: Project, samples: Sequence[Sample], params: dict[str, Any]) -> Trial:
+    """Run the project's parse on samples; nothing of the project is touched, not even its log.
+
+    Raises:
+        PymyxError: parse failed, or made nothing of them.
+    """
+    with tempfile.TemporaryDirectory(prefix="pymyx-sniff-") as made:
+        root = Path(made).resolve()
+        raw, parsed = root / "data" / "raw", root / "data" / "parsed"
+        raw.mkdir(parents=True)
+        for sample in samples:
+            (raw / readable(sample.name)).write_bytes(sample.data)
+        code = root / "treatments" / "parse"
+        shutil.copytree(project.treatments / "parse", code, ignore=shutil.ignore_patterns("__pycache__"))
+        if not params.get("dated_names", True):
+            _over_the_whole_folder(code / "treatment.json")
+        said: list[str] = []
+        try:
+            with orphans_adopted():
+                run_treatment("parse", raw, parsed, params, root=root, show=said.append)
+        except TreatmentError as error:
+            raise _not_read(error, _rejects(parsed)) from None
+        rejects = _rejects(parsed)
+        return Trial(*_rows(parsed), len(rejects), rejects[:SHOWN], "".join(said))
+
+
+def readable(name: str) -> str:
+    """The name that a file needs for parse to read it: its own where that has the right ending."""
+    return name if name.lower().endswith(ENDINGS) else f"{name.rpartition('.')[0] or name}.csv"
+
+
+def _over_the_whole_folder(contract: Path) -> None:
+    """Take `days` out of a treatment.json: parse refuses names that are not those of days when it runs day by day."""
+    document = json.loads(contract.read_text(encoding="utf-8"))
+    document.pop("days", None)
+    contract.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _rejects(parsed: Path) -> list[dict[str, Any]]:
+    texts = [path.read_text(encoding="utf-8") for path in sorted(parsed.glob("_rejected*.jsonl"))]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def _rows(parsed: Path) -> tuple[int, list[dict[str, Any]]]:
+    """How many rows there are, and the first of them: those of one day have the same order in all domains."""
+    paths = sorted(parsed.glob("[!_.]*__*.parquet"), key=lambda path: path.stem.rpartition("__")[::-1])
+    count, first = 0, list[dict[str, Any]]()
+    for _, group in groupby(paths, key=lambda path: path.stem.rpartition("__")[2]):
+        tables = [pq.read_table(path) for path in group]
+        count += max(table.num_rows for table in tables)
+        if len(first) < SHOWN:
+            heads = [table.slice(0, SHOWN).drop_columns("domain").to_pylist() for table in tables]
+            first += [
+                {name: value for part in parts for name, value in part.items()} for parts in zip(*heads, strict=False)
+            ]
+    return count, first[:SHOWN]
+
+
+def _not_read(error: TreatmentError, rejects: list[dict[str, Any]]) -> PymyxError:
+    """The error of a proposal that parse cannot read the samples with."""
+    evidence = tuple(f"{one['file']}: {one['reason']}" for one in rejects[:SHOWN])
+    return PymyxError(
+        Fault("parse, run with what is proposed, read nothing", "", evidence or (error.faults[0].what,)),
+    )
