@@ -309,7 +309,7 @@ def test_layouts(text: str, params: dict[str, Any]) -> None:
         ("ts;m0;note\n2026-01-20T09:07:58Z;10;cleaned\n", "the column `note` is left out: it holds text, line 2: `cleaned`"),
         ("ts;m0;m1\n2026-01-20T09:07:58Z;10;\n", "the column `m1` is left out: it has no value in 1 rows; if it will have some, add it to a domain"),
         ("ts;m0\n" + "2026-01-20T09:07:58Z;10\n" * 20 + "2026-01-20T09:07:58Z;ERR\n", "`m0` has values that are no integer (1, first line 22: `ERR`): rejects, unless null_values names them"),
-        ("ts;m0\n2026-01-20 09:07:58;10\n", "the time stamps have no offset and are read as UTC: if the clock keeps another time, add tz"),
+        ("ts;m0\n2026-01-20 09:07:58;10\n", "the timestamps have no offset and are read as UTC: if the clock keeps another time, add tz"),
         ("ts;m0;m1;node\n" + "".join(f"2026-01-20T09:07:{row:02}Z;1{row};{row};n{row % 2}\n" for row in range(9)), "the rows are of several devices, told apart by `node` alone: give each a file of its own"),
     ],
 )  # fmt: skip
@@ -327,7 +327,7 @@ def test_notes(text: str, note: str) -> None:
         (b" <!DOCTYPE html>", "`a.csv` is an HTML page, no CSV: no params of parse fit it\nhint: download the file itself: the page may be an error, or a login"),
         (gzip.compress(b"a"), "`a.csv` is compressed by gzip, and its name does not say so: no params of parse fit it\nhint: name it .csv.gz"),
         (b"x" * (MOST + 1), "`a.csv` is one line of more than 1 MB: no params of parse fit it\nhint: take a file whose lines end"),
-        (b"a,b\n1,2\n", "no line of `a.csv` has a time stamp and something beside it\n  1: a,b\n  2: 1,2\nhint: a row of parse is a time stamp, then one field per sensor"),
+        (b"a,b\n1,2\n", "no line of `a.csv` has a timestamp and something beside it\n  1: a,b\n  2: 1,2\nhint: a row of parse is a timestamp, then one field per sensor"),
         (b"ts;a\n2026-01-20T09:07:58Z;b\n", "no column of `a.csv` has numbers: parse has nothing to write\n  a: text, line 2: `b`"),
         (
             b"entity_id,state,last_changed\nsensor.pier,11.5,2026-01-20T09:07:58.123Z\nsensor.sea,61,2026-01-20T09:07:58.123Z\n",

@@ -98,7 +98,7 @@ def _note_what_stands_in_the_way(treatment: Treatment, samples: list[Sample], pr
 
 
 def left_open(proposal: Proposal, flow: str | None) -> PymyxError:
-    """The error of time stamps whose day and month may be either way round."""
+    """The error of timestamps whose day and month may be either way round."""
     year = len({order_of(how).index("Y") for how in proposal.choices}) > 1
     parts, line = ("day, month and year", "") if year else ("day and month", "a line with a day above 12, or ")
     ways = " or ".join(f'"timestamp_format": "{how}"' for how in proposal.choices)

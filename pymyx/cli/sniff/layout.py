@@ -74,14 +74,14 @@ def layout_of(sample: Sample) -> Layout:
     """Find the rows of a sample, by the delimiter that makes rows of most lines, and say what its other lines are.
 
     Raises:
-        PymyxError: no line has a time stamp and something else.
+        PymyxError: no line has a timestamp and something else.
     """
     lines = [(number, line) for number, line in enumerate(sample.lines, start=1) if line.strip(" \t\0")]
     tables = [table for delimiter in DELIMITERS if (table := _table(lines, delimiter))]  # the first of equals wins
     if not tables:
         shown = tuple(f"{number}: {line[:100]}" for number, line in lines[:3])
-        what = f"no line of `{sample.name}` has a time stamp and something beside it"
-        raise PymyxError(Fault(what, evidence=shown, hint="a row of parse is a time stamp, then one field per sensor"))
+        what = f"no line of `{sample.name}` has a timestamp and something beside it"
+        raise PymyxError(Fault(what, evidence=shown, hint="a row of parse is a timestamp, then one field per sensor"))
     table = max(tables, key=lambda one: (one.keyed or _has_numbers(one), len(one.rows), one.width))
     return _with_others_named(lines, table)
 

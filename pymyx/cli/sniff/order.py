@@ -1,4 +1,4 @@
-"""Which of the ways to read a column of time stamps is right: by the stamps, else by what else is said in the file."""
+"""Which of the ways to read a column of timestamps is right: by the stamps, else by what else is said in the file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Decision(NamedTuple):
 
 
 class Stamps(NamedTuple):
-    """The time stamps of all rows: their texts, places, and the day in the name of the file of each, or None.
+    """The timestamps of all rows: their texts, places, and the day in the name of the file of each, or None.
 
     `title` is the name of their column; `year_first` tells that the maker of the file is known to put it there.
     """
@@ -41,7 +41,7 @@ class Stamps(NamedTuple):
 
 
 def decide(stamps: Stamps) -> Decision:
-    """Decide how time stamps are to be read."""
+    """Decide how timestamps are to be read."""
     readings = {how: read(stamps.texts, how) for how in ways(stamps.texts)}
     most = max(instants.notna().sum() for instants in readings.values())
     fitting = [how for how, instants in readings.items() if instants.notna().sum() == most]

@@ -100,7 +100,7 @@ def _say_times(made: Proposal, found: Found, names: list[str], defaults: dict[st
         where = found.place(found.layout.header) if found.layout.header else stamps.places[0]
         made.say("tz", tz, f"{where}: `{offset[0]}` in the column's name")
     else:
-        made.notes.append("the time stamps have no offset and are read as UTC: if the clock keeps another time, add tz")
+        made.notes.append("the timestamps have no offset and are read as UTC: if the clock keeps another time, add tz")
 
 
 def _say_values(made: Proposal, found: Found, names: list[str], defaults: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ def ways(texts: Sequence[str]) -> list[str]:
 
 
 def is_absolute(how: str, texts: Sequence[str]) -> bool:
-    """Whether time stamps say how far they are from UTC."""
+    """Whether timestamps say how far they are from UTC."""
     return how in EPOCHS or "%z" in how or any(map(OFFSET.fullmatch, texts[-LOOKED_AT:]))
 
 
