@@ -57,9 +57,8 @@ def _say_text(made: Proposal, found: Found) -> None:
     number = layout.rows[0][0]
     what = "key:value fields" if layout.keyed else f"{layout.width} fields"
     count = sum(len(one.rows) for one in found.layouts)
-    stated = (
-        f"{found.place(1)}: `{first}`; " if (first := found.samples[0].lines[0]) == f"sep={layout.delimiter}" else ""
-    )
+    first = found.samples[0].lines[0]
+    stated = f"{found.place(1)}: `{first}`; " if first == f"sep={layout.delimiter}" else ""
     made.say("delimiter", layout.delimiter, f"{stated}{found.place(number)}: {what}, as in {count:,} rows")
     for at, one in enumerate(found.layouts):
         if one.comment:
