@@ -13,18 +13,16 @@ from pymyx.cli.sniff.evidence import Proposal
 from pymyx.cli.sniff.header import declared
 from pymyx.cli.sniff.order import order_of
 from pymyx.cli.sniff.proposal import propose
-from pymyx.cli.sniff.sample import ENDINGS, Sample, read_sample
+from pymyx.cli.sniff.sample import Sample, read_sample
 from pymyx.cli.sniff.trial import readable, try_out
 from pymyx.cli.sniff.words import json_text, proposal_text, trial_text
-from pymyx.cli.texts import counted
 from pymyx.core.contract.models import FOLDER, Treatment
 from pymyx.core.contract.treatment import load_treatment
-from pymyx.core.errors import Fault, PymyxError, UsageError
-from pymyx.core.places import flow_names
+from pymyx.core.errors import Fault, PymyxError, UsageError, counted
+from pymyx.core.incremental.files import ENDINGS
 from pymyx.core.project import Project, absolute
-from pymyx.core.validator import check_flow, read_flow
+from pymyx.core.validator import check_flow, flow_names, read_flow
 
-INPUTS = (*ENDINGS, *(f"{ending}.gz" for ending in ENDINGS))
 Say = Callable[[str], None]
 
 
@@ -161,7 +159,7 @@ def _write(project: Project, flow: str, paths: list[Path], samples: list[Sample]
     shown = project.shown(project.data / source)
     if inside:
         files = counted(
-            sum(name[0] not in "_." and name.lower().endswith(INPUTS) for name in os.listdir(folder)), "file"
+            sum(name[0] not in "_." and name.lower().endswith(ENDINGS["csv"]) for name in os.listdir(folder)), "file"
         )
         return f"made flows/{flow}.json, which reads {files} of {shown}; now: pymyx flow {flow}\n"
     return f"made flows/{flow}.json; put the files into {shown}, then: pymyx flow {flow}\n"

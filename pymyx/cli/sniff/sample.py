@@ -11,7 +11,6 @@ from typing import NamedTuple
 from pymyx.core.errors import Fault, PymyxError, UsageError
 
 MOST = 1_000_000  # bytes, unpacked
-ENDINGS = (".csv", ".tsv", ".dat")  # of the files that parse reads, each also with .gz
 MARKS = {  # how files of other kinds begin, and what to do with them
     b"PK\x03\x04": ("a zip archive or an Excel workbook", "unpack it, or export it as CSV"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "export it as CSV"),

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from pymyx.cli.sniff.sample import ENDINGS, Sample
+from pymyx.cli.sniff.sample import Sample
 from pymyx.core.errors import Fault, PymyxError, TreatmentError
+from pymyx.core.incremental.files import ENDINGS
 from pymyx.core.isolation.children import orphans_adopted
 from pymyx.core.project import Project
 from pymyx.core.runner import run_treatment
@@ -63,7 +64,7 @@ def try_out(project: Project, samples: Sequence[Sample], params: dict[str, Any])
 
 def readable(name: str) -> str:
     """The name that a file needs for parse to read it: its own where that has the right ending."""
-    return name if name.lower().endswith(ENDINGS) else f"{name.rpartition('.')[0] or name}.csv"
+    return name if name.lower().endswith(ENDINGS["csv"]) else f"{name.rpartition('.')[0] or name}.csv"
 
 
 def _over_the_whole_folder(contract: Path) -> None:
