@@ -103,7 +103,7 @@ def take_days_out(station: SmallProject) -> None:
 
 def read_back(folder: Path, domain: str, params: dict[str, Any]) -> Counter[tuple[Any, ...]]:
     """The rows of a domain, as often as each is there."""
-    columns = [params["timestamp_column"], *params["domains"][domain], *(["device"] if "device" in params else [])]
+    columns = [params.get("timestamp_column", "ts"), *params["domains"][domain], *(["device"] if "device" in params else [])]
     rows = [row for path in folder.glob(f"{domain}__*.parquet") for row in pq.read_table(path).to_pylist()]
     kind = int if params["types"][domain] == "integer" else float
     assert all(isinstance(row[name], kind | None) for row in rows for name in params["domains"][domain])
