@@ -29,7 +29,7 @@ class Column(NamedTuple):
     """What stands in a column.
 
     `kind` is `integer`, `float`, `text`, or `empty` when no cell has a value; `why` tells what decided it, and `odd`
-    how many cells are no number, and the first.
+    how many cells are not numbers, and the first.
     """
 
     kind: str

@@ -25,7 +25,7 @@ def say_columns(made: Proposal, found: Found, defaults: dict[str, Any]) -> list[
         _say_preamble(made, found)
         made.because.append(Because("header", names, f"{found.place(layout.header)}: names the columns"))
         if layout.units:
-            made.say("unit_lines", len(layout.units), f"{found.lines(layout.units)}: no rows, below the header")
+            made.say("unit_lines", len(layout.units), f"{found.lines(layout.units)}: not rows, below the header")
         return names
     if not layout.header:
         _say_preamble(made, found)
@@ -70,7 +70,7 @@ def _say_preamble(made: Proposal, found: Found) -> None:
         made.say("skip_lines", length, f"{found.place(length + 1)}: the first row, below lines of text")
     else:
         made.notes.append(
-            f"{found.place(length, at)} is no row, and parse will reject it; if each file begins with {length} such"
+            f"{found.place(length, at)} is not a row, and parse will reject it; if each file begins with {length} such"
             f" line{'s' if length > 1 else ''}, add skip_lines {length}"
         )
 

@@ -202,7 +202,7 @@ def _has_numbers(table: _Table) -> bool:
 
 
 def _with_others_named(lines: list[tuple[int, str]], table: _Table) -> Layout:
-    """Say what the lines are that are no rows."""
+    """Say what the lines are that are not rows."""
     rows = {number for number, _ in table.rows}
     first = table.rows[0][0]
     comment, comments = _comments([(number, line) for number, line in lines if number not in rows], table)
@@ -228,7 +228,7 @@ def _with_others_named(lines: list[tuple[int, str]], table: _Table) -> Layout:
 
 
 def _comments(others: list[tuple[int, str]], table: _Table) -> tuple[str, list[int]]:
-    """What lines that are no rows start with, where it makes comments of them, and their numbers."""
+    """What lines that are not rows start with, where it makes comments of them, and their numbers."""
     for mark in COMMENTS:
         if mark == table.delimiter:
             continue
@@ -256,7 +256,7 @@ def _header(head: list[tuple[int, str]], table: _Table) -> tuple[int, list[str]]
 
 
 def _is_text(line: str, table: _Table, width: int = 0) -> bool:
-    """Whether a line above the rows was meant to stand there and is no damaged row, of `width` fields if given."""
+    """Whether a line above the rows was meant to stand there and is not a damaged row, of `width` fields if given."""
     fields = fields_of(line, table.delimiter)
     numbers = sum(bool(NUMBER.fullmatch(field)) for field in fields)
     return "\0" not in line and numbers * 2 < len(fields) and len(fields) == (width or len(fields))

@@ -62,7 +62,7 @@ def _say_text(made: Proposal, found: Found) -> None:
     made.say("delimiter", layout.delimiter, f"{stated}{found.place(number)}: {what}, as in {count:,} rows")
     for at, one in enumerate(found.layouts):
         if one.comment:
-            made.say("comment", one.comment, f"{found.lines(one.comments, at)}: starts with it, and is no row")
+            made.say("comment", one.comment, f"{found.lines(one.comments, at)}: starts with it, and is not a row")
             break
 
 
@@ -136,7 +136,8 @@ def _say_values(made: Proposal, found: Found, names: list[str], defaults: dict[s
     for name, column in kept.items():
         if column.odd:
             made.notes.append(
-                f"`{name}` has values that are no {column.kind} ({column.odd}): rejects, unless null_values names them"
+                f"`{name}` has values that are not of type {column.kind} ({column.odd}):"
+                " rejects, unless null_values names them"
             )
     made.notes += [_left_out(name, column, taken) for name, column in kinds.items() if name not in kept]
     if entity:

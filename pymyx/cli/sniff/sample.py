@@ -21,7 +21,7 @@ MARKS = {  # how files of other kinds begin, and what to do with them
 }
 HTML = re.compile(rb"\s*<(!doctype|html|\?xml)", re.IGNORECASE)
 CONTROL = re.compile("[\x01-\x08\x0e-\x1f\x7f]")
-LATIN_1 = re.compile(rb"[\t\x20-\x7e\xa0-\xff]*")  # a line of it that is no damage
+LATIN_1 = re.compile(rb"[\t\x20-\x7e\xa0-\xff]*")  # a line of it that is not damaged
 
 
 class Sample(NamedTuple):
@@ -44,12 +44,12 @@ def read_sample(path: Path) -> Sample:
 
     Raises:
         UsageError: there is no such file, or it may not be read.
-        PymyxError: it holds no lines of text.
+        PymyxError: it does not hold lines of text.
     """
     try:
         status = path.stat()
         if not S_ISREG(status.st_mode):
-            what, hint = ("a folder", "name a file in it") if S_ISDIR(status.st_mode) else ("no regular file", "")
+            what, hint = ("a folder", "name a file in it") if S_ISDIR(status.st_mode) else ("not a regular file", "")
             raise UsageError(Fault(f"`{path}` is {what}", hint=hint))
         packed = path.suffix.lower() == ".gz"
         with path.open("rb") as file:
@@ -80,7 +80,7 @@ def sample_of(name: str, data: bytes) -> Sample:
     """The bytes of a file, or one more than the first 1 MB of them, as lines of text.
 
     Raises:
-        PymyxError: they are no lines of text.
+        PymyxError: they are not lines of text.
     """
     cut = len(data) > MOST
     data = data[:MOST]
@@ -90,7 +90,7 @@ def sample_of(name: str, data: bytes) -> Sample:
         if data.startswith(mark):
             raise _refused(name, what, hint)
     if HTML.match(data.removeprefix(b"\xef\xbb\xbf")):
-        raise _refused(name, "an HTML page, no CSV", "download the file itself: the page may be an error, or a login")
+        raise _refused(name, "an HTML page, not CSV", "download the file itself: the page may be an error, or a login")
     encoding, start, because = _encoding(_up_to_line_end(data) if cut else data)
     text = data[start:].decode(encoding, "replace")
     if cut:
@@ -99,7 +99,7 @@ def sample_of(name: str, data: bytes) -> Sample:
             raise _refused(name, "one line of more than 1 MB", "take a file whose lines end")
         data = data[: start + len(text.encode("utf-16-le"))] if "16" in encoding else _up_to_line_end(data)
     if len(CONTROL.findall(text)) * 50 > len(text) or text.count("\0") * 2 > len(text):
-        raise _refused(name, "binary, no lines of text", "export it as CSV")
+        raise _refused(name, "binary, not lines of text", "export it as CSV")
     named = "utf-16" if encoding.startswith("utf-16") and start else encoding
     return Sample(name, data, cut, re.split("\r\n|\r|\n", text), named, because)
 
@@ -127,7 +127,7 @@ def _encoding(data: bytes) -> tuple[str, int, str]:
             line.decode("utf-8")
         except UnicodeDecodeError as error:
             if LATIN_1.fullmatch(line):
-                return "latin-1", 0, f"line {number} is no UTF-8: byte {line[error.start]:#04x}"
+                return "latin-1", 0, f"line {number} is not UTF-8: byte {line[error.start]:#04x}"
     if data.isascii():
         return "utf-8", 0, "all is ASCII"
     number = next(number for number, line in enumerate(data.split(b"\n"), start=1) if not line.isascii())

@@ -25,8 +25,8 @@ from pymyx.cli.sniff.sample import MOST, sample_of
 from pymyx.core.errors import PymyxError
 from pymyx.core.runner import run_treatment
 
-from .conftest import REPO, SmallProject, snapshot
-from .shapes import SHAPES
+from ..conftest import REPO, SmallProject, snapshot
+from ..shapes import SHAPES
 
 PARAMS = json.loads((REPO / "treatments" / "parse" / "treatment.json").read_text(encoding="utf-8"))["params"]
 stated_formats = pytest.mark.skipif("timestamp_format" not in PARAMS, reason="parse does not have these params yet")
@@ -308,14 +308,14 @@ def test_layouts(text: str, params: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("boot\n2026-01-20T09:07:58Z;" + ";".join("1" * 12) + ";18.5\n", "line 1 is no row, and parse will reject it; if each file begins with 1 such line, add skip_lines 1"),
+        ("boot\n2026-01-20T09:07:58Z;" + ";".join("1" * 12) + ";18.5\n", "line 1 is not a row, and parse will reject it; if each file begins with 1 such line, add skip_lines 1"),
         ("ts;m0\n2026-01-20T09:07:58Z;1,234\n", "commas are taken for decimal ones (line 2: `1,234`): where they part thousands, remove them first"),
         (f"ts;m0;key\n2026-01-20T09:07:58Z;1;{2**63}\n", f"the column `key` is left out: it holds text, line 2: `{2**63}`"),
         ("ts;m0;domain\n2026-01-20T09:07:58Z;1;2\n", "the column `domain` is left out: its name is taken by parse"),
         ("ts;m0;\n2026-01-20T09:07:58Z;1;2\n", "the column `` is left out: its name is missing"),
         ("ts;m0;note\n2026-01-20T09:07:58Z;10;cleaned\n", "the column `note` is left out: it holds text, line 2: `cleaned`"),
         ("ts;m0;m1\n2026-01-20T09:07:58Z;10;\n", "the column `m1` is left out: it has no value in 1 rows; if it will have some, add it to a domain"),
-        ("ts;m0\n" + "2026-01-20T09:07:58Z;10\n" * 20 + "2026-01-20T09:07:58Z;ERR\n", "`m0` has values that are no integer (1, first line 22: `ERR`): rejects, unless null_values names them"),
+        ("ts;m0\n" + "2026-01-20T09:07:58Z;10\n" * 20 + "2026-01-20T09:07:58Z;ERR\n", "`m0` has values that are not of type integer (1, first line 22: `ERR`): rejects, unless null_values names them"),
         ("ts;m0\n2026-01-20 09:07:58;10\n", "the timestamps have no offset and are read as UTC: if the clock keeps another time, add tz"),
         ("ts;m0;m1;node\n" + "".join(f"2026-01-20T09:07:{row:02}Z;1{row};{row};n{row % 2}\n" for row in range(9)), "the rows are of several devices, told apart by `node` alone: give each a file of its own"),
     ],
@@ -330,8 +330,8 @@ def test_notes(text: str, note: str) -> None:
     [
         (b"", "`a.csv` is empty: no params of parse fit it\nhint: take a file with rows in it"),
         (b"\n \r\n", "`a.csv` is blank: no params of parse fit it\nhint: take a file with rows in it"),
-        (bytes(range(256)) * 99, "`a.csv` is binary, no lines of text: no params of parse fit it\nhint: export it as CSV"),
-        (b" <!DOCTYPE html>", "`a.csv` is an HTML page, no CSV: no params of parse fit it\nhint: download the file itself: the page may be an error, or a login"),
+        (bytes(range(256)) * 99, "`a.csv` is binary, not lines of text: no params of parse fit it\nhint: export it as CSV"),
+        (b" <!DOCTYPE html>", "`a.csv` is an HTML page, not CSV: no params of parse fit it\nhint: download the file itself: the page may be an error, or a login"),
         (gzip.compress(b"a"), "`a.csv` is compressed by gzip, and its name does not say so: no params of parse fit it\nhint: name it .csv.gz"),
         (b"x" * (MOST + 1), "`a.csv` is one line of more than 1 MB: no params of parse fit it\nhint: take a file whose lines end"),
         (b"a,b\n1,2\n", "no line of `a.csv` has a timestamp and something beside it\n  1: a,b\n  2: 1,2\nhint: a row of parse is a timestamp, then one field per sensor"),
@@ -433,7 +433,7 @@ def test_files_that_differ() -> None:
     [
         (["nothing.csv"], "`nothing.csv` cannot be read: No such file or directory"),
         (["data"], "`data` is a folder\nhint: name a file in it"),
-        (["fifo.csv"], "`fifo.csv` is no regular file"),
+        (["fifo.csv"], "`fifo.csv` is not a regular file"),
         ([], "the following arguments are required: FILE\nhint: pymyx sniff --help"),
         (["a.csv", "data/a.csv"], "`a.csv` and `data/a.csv` are one input file by their names\nhint: name each file once, and sniff those of different folders apart"),
         (["a.csv", "a.csv.gz"], "`a.csv` and `a.csv.gz` are one input file by their names\nhint: name each file once, and sniff those of different folders apart"),
