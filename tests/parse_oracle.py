@@ -6,6 +6,7 @@ It knows one way of reading, is slow, and says nothing of wording: rows, rejects
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
 import zlib
@@ -52,14 +53,14 @@ def expected(files: dict[str, bytes], params: dict[str, Any]) -> Expected:
     rows: dict[str, list[tuple[Any, ...]]] = {}
     rejects: list[Reject] = []
     counts = dict.fromkeys(("nul", "header", "empty", "unended", "doubled"), 0)
-    for name in sorted(files):
+    for name in sorted(files, key=unpacked):
         own = dict.fromkeys(counts, 0)
         try:
             kept, refused, columns = one_file(name, files[name], params, own)
         except NoFileError:
-            rejects.append((name, None, None, ""))
+            rejects.append((unpacked(name), None, None, ""))
             continue
-        rejects += [(name, *reject) for reject in refused]
+        rejects += [(unpacked(name), *reject) for reject in refused]
         for kind, times in own.items():
             counts[kind] += times
         for domain, declared in params["domains"].items():
@@ -76,6 +77,11 @@ def expected(files: dict[str, bytes], params: dict[str, Any]) -> Expected:
         doubled[day] = max(doubled.get(day, 0), len(each) - len({row[0] for row in each}))
     counts["doubled"] = sum(doubled.values())
     return Expected(rows, rejects, counts)
+
+
+def unpacked(name: str) -> str:
+    """The name of a file, whether it is compressed or not."""
+    return name[:-3] if name.lower().endswith(".gz") else name
 
 
 def one_file(
@@ -255,7 +261,11 @@ def shown(line: bytes) -> str:
 
 
 def bare(line: bytes, params: dict[str, Any]) -> list[str]:
-    return [field.strip('\ufeff" \t') for field in shown_whole(line).split(params["delimiter"])]
+    fields = shown_whole(line).split(params["delimiter"])
+    if b'"' in line:
+        with contextlib.suppress(NoRowError):
+            fields = fields_of(line, params["delimiter"])
+    return [field.strip('\ufeff" \t') for field in fields]
 
 
 def names_any(words: list[str], params: dict[str, Any]) -> bool:
