@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +61,16 @@ def main(arguments: list[str]) -> None:
         costs = _measure(root, root / "days", [*ours, *PEERS], options.rounds)
         _print(costs)
         few = options.days // 3 or 1
-        for name, change in (("clean", _clean), ("0.1 % of lines damaged", _damage), ("key:value", _keyed)):
+        changes = {"clean": _clean, "0.1 % of lines damaged": _damage, "key:value": _keyed}
+        for name, change in (changes | STAMPS).items():
             _recording(root / name, few, change)
         variants: dict[str, dict[str, list[Cost]]] = {}
-        for name in ("clean", "0.1 % of lines damaged", "key:value"):
-            for one, each in _measure(root, root / name, ours, options.rounds).items():
+        for name in [*changes, *STAMPS]:
+            of_new_params = name in STAMPS  # which an older parse may not have
+            measured = _measure(
+                root, root / name, ["parse"] if of_new_params else ours, options.rounds, FORMATS.get(name)
+            )
+            for one, each in measured.items():
                 variants.setdefault(one, {})[name] = each
         for one, costs_of_it in variants.items():
             print(f"{one}, {few} days")
@@ -95,6 +101,23 @@ def _keyed(line: str, chance: random.Random) -> str:
     return ";".join([stamp, *fields]) + "\n" if stamp != "ts" else ""
 
 
+def _day_first(line: str, chance: random.Random) -> str:
+    return _stamped(line, lambda moment: f"{moment:{FORMATS['strptime']}}")
+
+
+def _epoch(line: str, chance: random.Random) -> str:
+    return _stamped(line, lambda moment: f"{moment.timestamp():.6f}")
+
+
+def _stamped(line: str, written: Callable[[datetime], str]) -> str:
+    stamp, _, values = line.partition(";")
+    return f"{written(datetime.fromisoformat(stamp))};{values}"
+
+
+FORMATS = {"strptime": "%d/%m/%Y %H:%M:%S.%f", "epoch": "epoch_s"}
+STAMPS = {"strptime": _day_first, "epoch": _epoch}
+
+
 def _recording(folder: Path, days: int, change: Callable[[str, random.Random], str] = _clean) -> list[Path]:
     folder.mkdir()
     files = write_days(folder, days=days)
@@ -106,7 +129,9 @@ def _recording(folder: Path, days: int, change: Callable[[str, random.Random], s
     return files
 
 
-def _measure(root: Path, source: Path, names: list[str], rounds: int) -> dict[str, list[Cost]]:
+def _measure(
+    root: Path, source: Path, names: list[str], rounds: int, stamps: str | None = None
+) -> dict[str, list[Cost]]:
     costs: dict[str, list[Cost]] = {name: [] for name in names}
     for _ in range(rounds):
         for name in names:
@@ -116,6 +141,7 @@ def _measure(root: Path, source: Path, names: list[str], rounds: int) -> dict[st
             folders = ["--input", str(source), "--output", str(output)]
             project = ["--root", str(root / name), "--treatment", "parse"]
             command = [sys.executable, "-m", "pymyx.core.runner", *project, *folders]
+            command += ["--params", json.dumps({"timestamp_format": stamps})] if stamps else []
             if name in PEERS:
                 peer = Path(__file__).parent / "peers" / f"{PEERS[name]}.py"
                 command = [sys.executable, str(peer), str(source), str(output)]
