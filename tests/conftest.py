@@ -159,8 +159,9 @@ class SmallProject:
 
 
 def heed_interrupts() -> None:
-    """Let a process be interrupted even where the tests run in the background, where a shell has SIGINT ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Let a process be ended even where the tests run in the background (SIGINT ignored) or by nohup (SIGHUP)."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
