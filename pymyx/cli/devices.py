@@ -50,7 +50,7 @@ def commands_of(options: Namespace, roots: dict[str, str]) -> dict[str, list[str
             shared.append(flag)
         elif value is not None and value is not False:
             shared += [flag, str(value)]
-    start = [sys.executable, "-m", "pymyx", "flow", options.flow, "--jobs", "1", *shared]
+    start = [sys.executable, "-P", "-m", "pymyx", "flow", options.flow, "--jobs", "1", *shared]
     return {name: [*start, "--data", root] for root, name in roots.items()}
 
 

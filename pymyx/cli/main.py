@@ -199,7 +199,7 @@ def _status(options: Namespace) -> int:
 
 def _status_of_devices(options: Namespace, roots: dict[str, str]) -> int:
     from pymyx.cli.texts import odd_steps
-    from pymyx.core.errors import PymyxError
+    from pymyx.core.errors import Interrupted, PymyxError
     from pymyx.core.project import find_project
     from pymyx.core.status import status_of
     from pymyx.core.validator import flow_names
@@ -213,6 +213,8 @@ def _status_of_devices(options: Namespace, roots: dict[str, str]) -> int:
             flows = [status_of(project, flow) for flow in names]
             devices[name] = {"data": root, "up_to_date": all(one["up_to_date"] for one in flows), "flows": flows}
             told = [line for one in flows for line in odd_steps(one)]
+        except Interrupted:
+            raise
         except PymyxError as error:
             devices[name], told = {"data": root, "up_to_date": False, "error": error.headline}, [error.headline]
             code = code or error.exit_code

@@ -19,6 +19,7 @@ LISTS = (
     "def run(input_dir, output_dir, params):\n"
     "    for name in sorted(os.listdir(input_dir)):\n"
     "        path = os.path.join(input_dir, name)\n"
+    "        if not os.path.exists(path):\n            continue\n"
     "        text = (gzip.open if name.lower().endswith('.gz') else open)(path, 'rt').read()\n"
     "        with open(os.path.join(output_dir, name.split('.')[0] + '.parquet'), 'w') as file:\n"
     "            file.write(name + ' ' + text)\n"
@@ -86,6 +87,14 @@ def test_the_plain_file_is_read_where_both_lie_there(station: SmallProject) -> N
     assert (station.output / "m_2026-01-01.parquet").read_text(encoding="utf-8") == "m_2026-01-01.csv day 1, some rows"
     packed.unlink()
     assert run_treatment("lists", "data/in", "data/out").plan.idle
+
+
+def test_a_plain_name_that_is_no_file_hides_nothing(station: SmallProject) -> None:
+    """Where the plain file is a link to nothing, the compressed one beside it is read."""
+    compress(raw(station, 1))
+    raw(station, 1).symlink_to("/nowhere/archive.csv")
+    result = run_treatment("lists", "data/in", "data/out")
+    assert "m_2026-01-01.parquet" in result.files
 
 
 def test_sizes_are_those_of_the_content(station: SmallProject) -> None:

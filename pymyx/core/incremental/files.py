@@ -61,7 +61,9 @@ def input_files(
     passed_over: dict[str, str] = {}
     for name in names:
         unpacked = name[:-3] if is_packed(name) else name
-        if on_disk.setdefault(unpacked, name) != name:
+        if on_disk.get(unpacked) and not os.path.isfile(f"{folder}/{unpacked}"):
+            on_disk[unpacked] = name  # a link to nothing, or a folder, stands for no file
+        elif on_disk.setdefault(unpacked, name) != name:
             passed_over[name] = f"`{unpacked}` lies beside it, and is read"
     # links are followed: raw data often lies on another disk, and is linked to
     found, odd = _hashed(((name, f"{folder}/{place}") for name, place in on_disk.items()), known, follow=True)

@@ -90,7 +90,7 @@ def network_disk(folder: Path, mounts: str | None = None) -> str:
     """The kind of network file system that a folder lies on, by the text of /proc/mounts; nothing for a local one."""
     if mounts is None:
         try:
-            mounts = Path("/proc/mounts").read_text(encoding="utf-8")
+            mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             return ""
     # most machines have none, and need not resolve the folder
