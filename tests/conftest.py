@@ -89,8 +89,15 @@ class SmallProject:
 
     def cli(self, command: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run `python -m pymyx.core.<command>` in the project's root."""
+        return self._told(self.argv(command, *arguments), **options)
+
+    def pymyx(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `pymyx <command>` in the project's root."""
+        return self._told([sys.executable, "-m", "pymyx", *arguments], **options)
+
+    def _told(self, argv: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.argv(command, *arguments),
+            argv,
             cwd=options.pop("cwd", self.root),
             env={**os.environ, "PYTHONPATH": str(REPO), **options.pop("env", {})},
             stdin=subprocess.DEVNULL,

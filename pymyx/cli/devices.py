@@ -10,19 +10,14 @@ import os
 import selectors
 import subprocess
 import sys
-from argparse import Namespace
 from collections import Counter
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from pymyx.cli.streams import say, show
 
 WORST_FIRST = (1, 2, 75)  # exit codes, as the whole is judged by them
 HEED_S = 1.0  # at most, until a signal that came just before the wait began is heeded
-PASSED_ON = (
-    *("root", "from_", "to", "force", "dry_run", "prune", "verify", "timeout_s", "memory_mb", "confine"),
-    *("keep_going", "quiet"),
-)
 
 
 class Device(NamedTuple):
@@ -41,16 +36,16 @@ def names_of(roots: list[str]) -> dict[str, str]:
     return {root: path.name if doubled[path.name] == 1 else root for path, root in reversed(first.items())}
 
 
-def commands_of(options: Namespace, roots: dict[str, str]) -> dict[str, list[str]]:
-    """The command line for each device by name: the flow over its root with the same options, one child at a time."""
+def commands_of(flow: str, options: dict[str, Any], roots: dict[str, str]) -> dict[str, list[str]]:
+    """The command line for each device by name: the flow over its root with these `options`, one child at a time."""
     shared = []
-    for name in PASSED_ON:
-        value, flag = getattr(options, name), f"--{name.rstrip('_').replace('_', '-')}"
+    for name, value in options.items():
+        flag = f"--{name.rstrip('_').replace('_', '-')}"
         if value is True:
             shared.append(flag)
         elif value is not None and value is not False:
             shared += [flag, str(value)]
-    start = [sys.executable, "-P", "-m", "pymyx", "flow", options.flow, "--jobs", "1", *shared]
+    start = [sys.executable, "-P", "-m", "pymyx", "flow", flow, *shared, "--jobs", "1"]
     return {name: [*start, "--data", root] for root, name in roots.items()}
 
 
@@ -79,9 +74,8 @@ def run_each(commands: dict[str, list[str]], at_once: int) -> dict[str, int]:
                     at_work.remove(device)
                     codes[device.name] = device.process.wait()
         finally:
-            for (
-                device
-            ) in at_work:  # each ends as it does alone: its children ended, its stage cleared, its event logged
+            # each ends as it does alone: its children ended, its stage cleared, its event logged
+            for device in at_work:
                 device.process.terminate()
             for device in at_work:
                 for pipe in list(device.begun):

@@ -141,9 +141,11 @@ def _flow(options: Namespace) -> int:
 
 def _several(options: Namespace) -> dict[str, str]:
     """The data roots with the names of their devices, where there are several."""
+    if len(options.data or ()) < 2:
+        return {}
     from pymyx.cli.devices import names_of
 
-    roots = names_of(options.data or [])
+    roots = names_of(options.data)
     return roots if len(roots) > 1 else {}
 
 
@@ -151,9 +153,12 @@ def _devices(options: Namespace, roots: dict[str, str]) -> int:
     from pymyx.cli.devices import commands_of, run_each, summed_up
     from pymyx.core.options import options_and_listener
 
-    given = {name: value for name, value in _run_options(options).items() if name != "root"}
-    chosen, _ = options_and_listener(given)  # a wrong one is told once, not by each device
-    codes = run_each(commands_of(options, roots), chosen.children)
+    how = _run_options(options)
+    # a wrong option is told once, not by each device
+    chosen, _ = options_and_listener({name: value for name, value in how.items() if name != "root"})
+    passed_on = {name: value for name, value in how.items() if name not in ("show", "jobs")}
+    passed_on |= {name: getattr(options, name) for name in ("dry_run", "keep_going", "quiet")}
+    codes = run_each(commands_of(options.flow, passed_on, roots), chosen.children)
     text, code = summed_up(codes)
     if code or not options.quiet:
         say(f"flow {options.flow}: {text}")
@@ -199,7 +204,7 @@ def _status(options: Namespace) -> int:
 
 def _status_of_devices(options: Namespace, roots: dict[str, str]) -> int:
     from pymyx.cli.texts import odd_steps
-    from pymyx.core.errors import Interrupted, PymyxError
+    from pymyx.core.errors import UsageError
     from pymyx.core.project import find_project
     from pymyx.core.status import status_of
     from pymyx.core.validator import flow_names
@@ -213,9 +218,7 @@ def _status_of_devices(options: Namespace, roots: dict[str, str]) -> int:
             flows = [status_of(project, flow) for flow in names]
             devices[name] = {"data": root, "up_to_date": all(one["up_to_date"] for one in flows), "flows": flows}
             told = [line for one in flows for line in odd_steps(one)]
-        except Interrupted:
-            raise
-        except PymyxError as error:
+        except UsageError as error:
             devices[name], told = {"data": root, "up_to_date": False, "error": error.headline}, [error.headline]
             code = code or error.exit_code
         if told:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from pymyx.core.contract.models import Days, Failure
 from pymyx.core.contract.treatment import Step
-from pymyx.core.errors import Fault, PublishError, TreatmentError, as_unicode
+from pymyx.core.errors import Fault, PublishError, TreatmentError, as_unicode, counted
 from pymyx.core.incremental.facts import Facts
 from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
@@ -72,8 +72,7 @@ class Chunks:
         """
         step, plan, output, started = self.step, self.plan, self.output, time.monotonic()
         stale, at_once, processors = list(plan.stale), self.options.children, self.options.processors
-        last = output.manifest.last_success
-        runs = split(stale, at_once, last.day_s if last else 0.0) if stale else []
+        runs = split(stale, at_once, output.manifest.day_s) if stale else []
         self._child_s = 0.0
         self._queue = deque(Chunk(days) for days in runs)
         self._slow: set[Chunk] = set()  # of more days than there was time for
@@ -109,14 +108,15 @@ class Chunks:
                     chunk, stage, order, stack = at_work.pop(child)
                     self.cpu_s += ending.cpu_s
                     self.peak_mb = max(self.peak_mb, ending.peak_mb)
-                    self._child_s += time.monotonic() - child.started
+                    took_s = time.monotonic() - child.started
+                    self._child_s += took_s
                     with stack:
                         if ending.succeeded:
                             self._publish(chunk, stage, _first_warning(ending.output))
                             if self._queue or at_work or self.failures:  # else it is written at once, with the success
                                 output.write_manifest()
                         else:
-                            self._note_failure(chunk, order, ending, time.monotonic() - child.started)
+                            self._note_failure(chunk, order, ending, took_s)
                     tell_progress()
 
             # what goes is settled at the end: only now it is sure that results stay
@@ -213,16 +213,16 @@ class Chunks:
         if not self.plan.whole and len(stale) > 1:
             bad = sorted(day for chunk in self.failures for day in chunk.days)
             untried = [day for day in stale if day not in {*bad, *self.days, *self._removal.held}]
-            counted = self.plan.counted
-            named = counted(bad)
+            named = self.plan.counted(bad)
             notes = [
-                _were(counted(sorted(self.days)), "published"),
-                _were(counted(untried), "not tried"),
+                _were(self.plan.counted(sorted(self.days)), "published"),
+                _were(self.plan.counted(untried), "not tried"),
                 *self.left_as_it_was(sorted([*bad, *untried])),
             ]
             if len(kinds) > len(shown):
                 notes.append(f"{len(kinds) - len(shown)} more errors, each another one, are not shown")
-            what = f"treatment `{self.step.treatment.name}` failed for {len(named)} of {len(counted(stale))} days"
+            days = len(self.plan.counted(stale))
+            what = f"treatment `{self.step.treatment.name}` failed for {len(named)} of {days} days"
             faults.append(Fault(f"{what}: {in_words(named)}", notes=tuple(filter(None, notes))))
         return TreatmentError(
             *faults, *others, **{name: value for name, value in vars(first).items() if name != "faults"}
@@ -243,7 +243,7 @@ class Chunks:
         removed = self._removal.removed
         for cause in dict.fromkeys(cause for _, cause in removed):
             went = [label for label, each in removed if each == cause]
-            many = "1 published file" if len(went) == 1 else f"{len(went)} published files"
+            many = counted(len(went), "published file")
             self.listener.show(f"warning: {many} removed: {in_words(sorted(set(went)))} ({cause})\n")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from pymyx.core.contract.grants import reads
 from pymyx.core.contract.treatment import Step
-from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError
+from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError, counted
 from pymyx.core.incremental.facts import owned_manifest
 from pymyx.core.incremental.lock import locked
 from pymyx.core.incremental.plan import plan_step
@@ -117,7 +117,7 @@ def _stopped(flow: str, steps: list[Step], done: list[int], failures: dict[int, 
     }
     what = f"stopped at step {last}/{len(steps)} `{names[last]}`"
     if last not in failures or len(failures) > 1:
-        what = f"went on past {len(failures)} failed step{'' if len(failures) == 1 else 's'} of {len(steps)}"
+        what = f"went on past {counted(len(failures), 'failed step')} of {len(steps)}"
     fault = Fault(
         f"flow `{flow}` {what} (why: above)",
         evidence=("   ".join(f"{word}: {', '.join(part) or 'none'}" for word, part in parts.items()),),

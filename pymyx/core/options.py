@@ -53,6 +53,7 @@ class Options:
     verify: int = 0
     choice: Choice = field(init=False)
     notes: tuple[str, ...] = field(init=False)
+    shortfall: str = field(init=False)
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not 0 < self.timeout_s < inf:
@@ -73,7 +74,7 @@ class Options:
         ]
         object.__setattr__(self, "choice", Choice(first, last, force=self.force, prune=self.prune))
         object.__setattr__(self, "notes", tuple(rounded))
-        shortfall(self.confine)  # raises where it is required to be none
+        object.__setattr__(self, "shortfall", shortfall(self.confine))
 
     @property
     def processors(self) -> int:
@@ -146,6 +147,6 @@ def options_and_listener(given: dict[str, Any]) -> tuple[Options, Listener]:
     options = Options(**{name: value for name, value in given.items() if name not in listening})
     for note in options.notes:
         listener.show(f"note: {note}\n")
-    if missing := shortfall(options.confine):
-        listener.show_once(missing)
+    if options.shortfall:
+        listener.show_once(options.shortfall)
     return options, listener

@@ -9,7 +9,7 @@ from typing import Any
 from pymyx.core.contract.grants import reads, unsigned
 from pymyx.core.contract.run_py import is_stub
 from pymyx.core.contract.treatment import Step, check_treatment, load_treatment, treatment_names
-from pymyx.core.errors import ContractError, Fault, Interrupted, PymyxError, did_you_mean, listed
+from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
 from pymyx.core.incremental.files import day_of
 from pymyx.core.incremental.lock import holder
 from pymyx.core.incremental.manifest import Manifest, read_manifest
@@ -82,16 +82,14 @@ def _found(step: Step, *, may_change: bool) -> tuple[tuple[Plan, Manifest | None
         return None, None if may_change else f"the input folder `{step.input_shown}` is missing"
     try:
         facts, plan = plan_step(step, Choice())
-    except Interrupted:
-        raise
-    except PymyxError as refused:
+    except UsageError as refused:
         return None, refused.headline
     return (plan, facts.manifest), None
 
 
 def _manifest(step: Step) -> Manifest | None:
     """What is known of a step that cannot be looked at further."""
-    with suppress(PymyxError):
+    with suppress(UsageError):
         return read_manifest(step.output_dir, step.output_shown)
     return None
 

@@ -74,8 +74,7 @@ def _drawn(chunks: Chunks) -> list[str]:
     ]
     if not sure:
         return []
-    day_s = manifest.last_success.day_s if manifest.last_success else 0.0
-    edges = {edge for run in split(sure, options.children, day_s) for edge in (run[0], run[-1])}
+    edges = {edge for run in split(sure, options.children, manifest.day_s) for edge in (run[0], run[-1])}
     in_order = sorted(random.sample(sure, len(sure)), key=lambda day: (day not in manifest.unproven, day not in edges))
     failed = [day for day in sure if day in manifest.unproven]
     return sorted(in_order[: max(options.verify, len(failed))])

@@ -39,25 +39,12 @@ def fleet(project: SmallProject) -> SmallProject:
     return project
 
 
-def pymyx(project: SmallProject, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pymyx", *arguments],
-        cwd=project.root,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=50,
-        check=False,
-    )
-
-
 ROOTS = ("stations/s1", "stations/s2", "stations/s3")
 
 
 def test_each_device_is_a_flow_of_its_own(fleet: SmallProject) -> None:
     """All are made, each line behind its device; the last line sums up; a second run has nothing to do."""
-    done = pymyx(fleet, "flow", "chain", "--data", *ROOTS, "--jobs", "2")
+    done = fleet.pymyx("flow", "chain", "--data", *ROOTS, "--jobs", "2")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "flow chain: 3 done")
     for name in ("s1", "s2", "s3"):
         assert (fleet.root / "stations" / name / "out" / "a.csv.parquet").read_text(encoding="utf-8") == f"of {name}"
@@ -65,7 +52,7 @@ def test_each_device_is_a_flow_of_its_own(fleet: SmallProject) -> None:
         assert f"{name}: of {name}\n" in done.stderr
         assert f"{name}: 1/1 copy: stations/{name}/in -> stations/{name}/out  " in done.stdout
     assert sorted(fleet.statuses) == ["copy start"] * 3 + ["copy success"] * 3
-    again = pymyx(fleet, "flow", "chain", "--data", *ROOTS, "--quiet")
+    again = fleet.pymyx("flow", "chain", "--data", *ROOTS, "--quiet")
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
     assert len(fleet.events) == 6
 
@@ -74,25 +61,25 @@ def test_a_device_that_fails_stops_nobody(fleet: SmallProject) -> None:
     """The others are made; the failed ones are named, in the order given; the exit code is the worst: 1, 2, 75."""
     (fleet.root / "stations" / "s2" / "in" / "a.csv").write_text("boom", encoding="utf-8")
     (fleet.root / "stations" / "notes.txt").touch()
-    done = pymyx(fleet, "flow", "chain", "--data", "stations/notes.txt", *ROOTS, "--jobs", "2", "--quiet")
+    done = fleet.pymyx("flow", "chain", "--data", "stations/notes.txt", *ROOTS, "--jobs", "2", "--quiet")
     assert (done.returncode, done.stdout) == (1, "flow chain: 2 done, 2 failed: notes.txt, s2\n")
     assert "s2: error: treatment `copy` failed: ValueError: boom\n" in done.stderr
     assert f"notes.txt: error: the data root `{fleet.root}/stations/notes.txt` is not a folder\n" in done.stderr
-    told = pymyx(fleet, "status", "chain", "--data", "stations/notes.txt", *ROOTS)
+    told = fleet.pymyx("status", "chain", "--data", "stations/notes.txt", *ROOTS)
     assert told.returncode == 1
     assert told.stdout.splitlines() == [
         f"notes.txt: the data root `{fleet.root}/stations/notes.txt` is not a folder",
         "s2: chain 1/1 copy: stale, 1 day to make",
         "2 up to date, 2 not: notes.txt, s2",
     ]
-    document = json.loads(pymyx(fleet, "status", "chain", "--json", "--data", *ROOTS).stdout)
+    document = json.loads(fleet.pymyx("status", "chain", "--json", "--data", *ROOTS).stdout)
     assert (document["up_to_date"], list(document["devices"])) == (False, ["s1", "s2", "s3"])
     assert [one["up_to_date"] for one in document["devices"].values()] == [True, False, True]
 
 
 def test_wrong_options_are_told_once(fleet: SmallProject) -> None:
     """What is wrong for all is no business of each device."""
-    done = pymyx(fleet, "flow", "chain", "--data", *ROOTS, "--jobs", "0")
+    done = fleet.pymyx("flow", "chain", "--data", *ROOTS, "--jobs", "0")
     assert (done.returncode, done.stderr) == (2, "error: jobs is 0\n  accepted: children at once, at least 1\n")
 
 

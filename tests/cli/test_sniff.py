@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -41,16 +40,7 @@ def station(project: SmallProject) -> SmallProject:
 
 def sniff(station: SmallProject, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `pymyx sniff` in the project's root."""
-    return subprocess.run(
-        [sys.executable, "-m", "pymyx", "sniff", *arguments],
-        cwd=station.root,
-        env={**os.environ, "PYTHONPATH": str(REPO), **options.pop("env", {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=50,
-        check=False,
-    )
+    return station.pymyx("sniff", *arguments, **options)
 
 
 def proposed(text: str | bytes, name: str = "a.csv") -> Proposal:

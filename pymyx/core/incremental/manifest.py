@@ -106,6 +106,11 @@ class Manifest(BaseModel, defer_build=True):
         """All files that it owns."""
         return {name: known for made in self.days.values() for name, known in made.outputs.items()}
 
+    @property
+    def day_s(self) -> float:
+        """Seconds that a child last took for each day; 0 if unknown."""
+        return self.last_success.day_s if self.last_success else 0.0
+
 
 @dataclass
 class Output:
