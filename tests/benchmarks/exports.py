@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from tests.postgres import PASSWORD, Postgres, running_postgres
+from tests.exports.postgres import PASSWORD, Postgres, running_postgres
 from tests.recording import write_days
 
 TREATMENTS = Path(__file__).parent.parent.parent / "treatments"

@@ -24,8 +24,8 @@ import pytest
 from pymyx.core.errors import TreatmentError
 from pymyx.core.runner import run_treatment
 
-from .conftest import REPO, SmallProject
-from .recording import write_days
+from ..conftest import REPO, SmallProject
+from ..recording import write_days
 
 PARSE = REPO / "treatments" / "parse"
 DEFAULTS = json.loads((PARSE / "treatment.json").read_text(encoding="utf-8"))["params"]

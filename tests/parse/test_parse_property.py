@@ -1,7 +1,7 @@
 """For any file: what was not damaged comes back identical, what was damaged stands in the rejects verbatim.
 
 Files are made from known values, in all shapes, orders, offsets and fractions, and some lines are damaged. In CI
-200 files; `PYMYX_EXAMPLES=2000 python -m pytest tests/test_parse_property.py` for more.
+200 files; `PYMYX_EXAMPLES=2000 python -m pytest tests/parse/test_parse_property.py` for more.
 """
 
 from __future__ import annotations

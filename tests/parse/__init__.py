@@ -1,0 +1,1 @@
+"""The treatment parse, against other readers of the same bytes."""
