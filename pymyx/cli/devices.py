@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from pymyx.cli.streams import say, show
+from pymyx.core.isolation.children import HEED_S, signals_held
 
 WORST_FIRST = (1, 2, 75)  # exit codes, as the whole is judged by them
-HEED_S = 1.0  # at most, until a signal that came just before the wait began is heeded
+LONGEST_LINE = 1 << 16  # bytes; what is longer is shown in parts
 
 
 class Device(NamedTuple):
@@ -45,31 +47,53 @@ def commands_of(flow: str, options: dict[str, Any], roots: dict[str, str]) -> di
             shared.append(flag)
         elif value is not None and value is not False:
             shared += [flag, str(value)]
-    start = [sys.executable, "-P", "-m", "pymyx", "flow", flow, *shared, "--jobs", "1"]
+    begin = f"from pymyx.cli.devices import end_with; end_with({os.getpid()}); from pymyx.cli.main import main; main()"
+    start = [sys.executable, "-P", "-c", begin, "flow", flow, *shared, "--jobs", "1"]
     return {name: [*start, "--data", root] for root, name in roots.items()}
 
 
-def run_each(commands: dict[str, list[str]], at_once: int) -> dict[str, int]:
-    """Run the commands, `at_once` side by side; the exit code of each device. None runs on in the end."""
+def end_with(parent: int) -> None:
+    """In a device's process: be terminated when the process that started it ends, however that ends (Linux)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # it had ended before the kernel was told
+        os._exit(128 + signal.SIGTERM)
+
+
+def run_each(commands: dict[str, list[str]], at_once: int, processors: int = 1) -> dict[str, int]:
+    """Run the commands, `at_once` side by side, which share the processors; the exit code of each device.
+
+    None runs on in the end. One that cannot be started has failed.
+    """
     waiting, codes = list(reversed(commands.items())), {}
     at_work: list[Device] = []
-    with selectors.DefaultSelector() as selector:
+    share = max(1, processors // min(at_once, len(commands)))
+    environment = {**os.environ, "OMP_NUM_THREADS": str(share)}
+    # signals strike here in `select` alone, so that every device that was started is known; each lets them through
+    with signals_held(), selectors.DefaultSelector() as selector:
         try:
             while waiting or at_work:
                 while waiting and len(at_work) < at_once:
                     name, command = waiting.pop()
-                    process = subprocess.Popen(
-                        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-                    )
-                    assert process.stdout and process.stderr
-                    device = Device(name, process, {process.stdout: b"", process.stderr: b""})
+                    try:
+                        device = _started(name, command, environment)
+                    except OSError as error:
+                        show(f"{name}: error: it cannot be started: {error.strerror}\n")
+                        codes[name] = 1
+                        continue
                     at_work.append(device)
                     for pipe in device.begun:
                         selector.register(pipe, selectors.EVENT_READ, device)
-                for key, _ in selector.select(HEED_S):
+                with signals_held(held=False):
+                    ready = selector.select(HEED_S) if at_work else []
+                for key, _ in ready:
                     if not _relay(key.data, key.fileobj):  # type: ignore[arg-type]  # one of the pipes registered above
                         selector.unregister(key.fileobj)
                         key.data.begun.pop(key.fileobj)
+                        key.fileobj.close()  # type: ignore[union-attr]
                 for device in [one for one in at_work if not one.begun]:
                     at_work.remove(device)
                     codes[device.name] = device.process.wait()
@@ -79,17 +103,29 @@ def run_each(commands: dict[str, list[str]], at_once: int) -> dict[str, int]:
                 device.process.terminate()
             for device in at_work:
                 for pipe in list(device.begun):
-                    _show(device.name, device.begun[pipe] + pipe.read(), stdout=pipe is device.process.stdout)
+                    while _relay(device, pipe):
+                        pass
+                    pipe.close()
                 device.process.wait()
     return {name: codes[name] for name in commands}
 
 
+def _started(name: str, command: list[str], environment: dict[str, str]) -> Device:
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout and process.stderr
+    return Device(name, process, {process.stdout: b"", process.stderr: b""})
+
+
 def _relay(device: Device, pipe: IO[bytes]) -> bool:
     """Show the whole lines that have come; False at the end, with what was begun."""
-    data = os.read(pipe.fileno(), 1 << 16)
+    data = os.read(pipe.fileno(), LONGEST_LINE)
     whole, newline, rest = (device.begun[pipe] + data).rpartition(b"\n")
+    if not data or len(rest) > LONGEST_LINE:
+        whole, newline, rest = whole + newline, rest, b""
     device.begun[pipe] = rest
-    _show(device.name, whole + newline if data else rest, stdout=pipe is device.process.stdout)
+    _show(device.name, whole + newline, stdout=pipe is device.process.stdout)
     return bool(data)
 
 

@@ -33,6 +33,7 @@ def main(module: str = "") -> NoReturn:
     prepare()
     _take_signals(_interrupt)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)  # whoever started this may hold them, and a mask is inherited
         code = _run(module, sys.argv[1:])
     except SystemExit as done:  # argparse, after --help
         code = int(done.code or 0)
@@ -158,7 +159,7 @@ def _devices(options: Namespace, roots: dict[str, str]) -> int:
     chosen, _ = options_and_listener({name: value for name, value in how.items() if name != "root"})
     passed_on = {name: value for name, value in how.items() if name not in ("show", "jobs")}
     passed_on |= {name: getattr(options, name) for name in ("dry_run", "keep_going", "quiet")}
-    codes = run_each(commands_of(options.flow, passed_on, roots), chosen.children)
+    codes = run_each(commands_of(options.flow, passed_on, roots), chosen.children, chosen.processors)
     text, code = summed_up(codes)
     if code or not options.quiet:
         say(f"flow {options.flow}: {text}")

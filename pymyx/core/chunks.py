@@ -71,13 +71,14 @@ class Chunks:
             PublishError: what a child left cannot be published; or no result would be left of those there were.
         """
         step, plan, output, started = self.step, self.plan, self.output, time.monotonic()
-        stale, at_once, processors = list(plan.stale), self.options.children, self.options.processors
+        stale, at_once = list(plan.stale), self.options.children
         runs = split(stale, at_once, output.manifest.day_s) if stale else []
         self._child_s = 0.0
         self._queue = deque(Chunk(days) for days in runs)
         self._slow: set[Chunk] = set()  # of more days than there was time for
+        self._unpublished: list[str] = []  # days that were made, and cannot be published
         self._removal = Removal(output, plan, self.options.prune)
-        share = max(1, processors // max(1, min(at_once, len(runs))))
+        share = self.options.share_of(min(at_once, len(runs)))
         to_make = set(plan.counted(stale))
         warned = Warned(self.listener.show)
         at_work: dict[Child, tuple[Chunk, Stage, Order, ExitStack]] = {}
@@ -130,7 +131,8 @@ class Chunks:
             if self.failures:
                 raise self._failure((*nothing_left, *late_faults(step, plan)))
         except PublishError as error:
-            raise PublishError(*error.faults, *late_faults(step, plan)) from error
+            failed = self._failure(()).faults if self.failures else ()
+            raise PublishError(*error.faults, *failed, *late_faults(step, plan)) from error
         finally:
             self._tell_of_removed()
 
@@ -161,7 +163,9 @@ class Chunks:
             for day in chunk.days
         }
         context = set() if self.plan.whole else context_of(chunk.days, windows, looks)
+        self._unpublished = chunk.days
         published = publish(stage, self._removal, made, context)
+        self._unpublished = []
         self.published.append(published)
         self.days += published.days
 
@@ -212,7 +216,7 @@ class Chunks:
         stale = list(self.plan.stale)
         if not self.plan.whole and len(stale) > 1:
             bad = sorted(day for chunk in self.failures for day in chunk.days)
-            untried = [day for day in stale if day not in {*bad, *self.days, *self._removal.held}]
+            untried = [day for day in stale if day not in {*bad, *self.days, *self._removal.held, *self._unpublished}]
             named = self.plan.counted(bad)
             notes = [
                 _were(self.plan.counted(sorted(self.days)), "published"),

@@ -86,6 +86,12 @@ class Options:
         """Children at once."""
         return self.jobs or self.processors
 
+    def share_of(self, children: int) -> int:
+        """Processors for each of so many children; OMP_NUM_THREADS bounds it: so one of several devices has its own."""
+        told = os.environ.get("OMP_NUM_THREADS", "")
+        most = int(told) if told.isascii() and told.isdigit() else self.processors
+        return max(1, min(most, self.processors // max(1, children)))
+
     def timeout_of(self, treatment: Treatment) -> float:
         """Seconds that a treatment may take."""
         limits = (treatment.limits.timeout_s, self.timeout_s)

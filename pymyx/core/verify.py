@@ -93,7 +93,7 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
     with staged(output.folder, output.shown) as stage, Children() as children:
         order = order_for(step, stage, names, chunks.options, output.lock)
         order.days = None if whole else [day]
-        order.processors, order.show = chunks.options.processors, chunks.listener.show
+        order.processors, order.show = chunks.options.share_of(1), chunks.listener.show
         child = children.start(order)
         _, ending = children.wait()
         if not ending.succeeded:

@@ -7,13 +7,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from pymyx.cli.devices import names_of, summed_up
+from pymyx.cli.devices import names_of, run_each, summed_up
+from pymyx.core.options import Options
 
-from ..conftest import REPO, SmallProject, heed_interrupts
+from ..conftest import REPO, SmallProject, heed_interrupts, processes_of
 
 COPY = """
 import os, shutil
@@ -22,7 +24,7 @@ def run(input_dir, output_dir, params):
         text = open(f"{input_dir}/{name}").read()
         if "boom" in text:
             raise ValueError(text)
-        print(text)
+        print(f"{text}, {os.environ['OMP_NUM_THREADS']} threads")
         shutil.copy(f"{input_dir}/{name}", f"{output_dir}/{name}.parquet")
 """
 
@@ -42,14 +44,22 @@ def fleet(project: SmallProject) -> SmallProject:
 ROOTS = ("stations/s1", "stations/s2", "stations/s3")
 
 
+def processors() -> int:
+    """Those that this process may use."""
+    return Options().processors
+
+
 def test_each_device_is_a_flow_of_its_own(fleet: SmallProject) -> None:
-    """All are made, each line behind its device; the last line sums up; a second run has nothing to do."""
+    """All are made, each line behind its device; the last line sums up; a second run has nothing to do.
+
+    The devices at work share the processors.
+    """
     done = fleet.pymyx("flow", "chain", "--data", *ROOTS, "--jobs", "2")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "flow chain: 3 done")
     for name in ("s1", "s2", "s3"):
         assert (fleet.root / "stations" / name / "out" / "a.csv.parquet").read_text(encoding="utf-8") == f"of {name}"
         assert f"{name}: 1/1 copy:\n" in done.stderr
-        assert f"{name}: of {name}\n" in done.stderr
+        assert f"{name}: of {name}, {max(1, processors() // 2)} threads\n" in done.stderr
         assert f"{name}: 1/1 copy: stations/{name}/in -> stations/{name}/out  " in done.stdout
     assert sorted(fleet.statuses) == ["copy start"] * 3 + ["copy success"] * 3
     again = fleet.pymyx("flow", "chain", "--data", *ROOTS, "--quiet")
@@ -107,6 +117,75 @@ def test_an_interrupt_ends_all(fleet: SmallProject, signum: int, code: int) -> N
     assert process.returncode == code
     assert "error: interrupted" in told or "error: terminated" in told
     assert sorted(fleet.statuses) == ["sleeps error"] * 2 + ["sleeps start"] * 2
+
+
+STRUCK = """
+import os, signal, subprocess, sys
+
+class Struck(subprocess.Popen):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Struck
+from pymyx.cli.main import main
+main()
+"""
+
+
+def test_a_signal_that_comes_while_a_device_is_started_ends_it_too(fleet: SmallProject) -> None:
+    """It strikes only once the device is known, so that none runs on."""
+    fleet.misbehaving("sleeps")
+    fleet.flow({"treatment": "sleeps", "input": "in", "output": "out"})
+    argv = [sys.executable, "-c", STRUCK, "flow", "chain", "--data", *ROOTS, "--jobs", "2"]
+    done = subprocess.run(
+        argv,
+        cwd=fleet.root,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=50,
+        check=False,
+        preexec_fn=heed_interrupts,
+    )
+    assert done.returncode == 143
+    assert processes_of(fleet.root) == []
+
+
+def test_devices_end_with_a_parent_that_is_killed(fleet: SmallProject) -> None:
+    """They end as at any SIGTERM: the stages are cleared, the errors logged."""
+    fleet.misbehaving("sleeps")
+    fleet.flow({"treatment": "sleeps", "input": "in", "output": "out"})
+    argv = [sys.executable, "-m", "pymyx", "flow", "chain", "--data", *ROOTS, "--jobs", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    with subprocess.Popen(
+        argv, cwd=fleet.root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stderr
+        asleep = 0
+        while asleep < 2:
+            asleep += process.stderr.readline().endswith("asleep\n")
+        process.kill()
+    patience_ends = time.monotonic() + 30
+    while processes_of(fleet.root) and time.monotonic() < patience_ends:
+        time.sleep(0.05)
+    assert processes_of(fleet.root) == []
+    assert sorted(fleet.statuses) == ["sleeps error"] * 2 + ["sleeps start"] * 2
+
+
+def test_a_device_that_cannot_be_started_stops_nobody(capfd: pytest.CaptureFixture[str]) -> None:
+    """It has failed, and says why."""
+    codes = run_each({"a": ["/nowhere/python"], "b": [sys.executable, "-c", "print('here')"]}, 2)
+    assert codes == {"a": 1, "b": 0}
+    assert capfd.readouterr() == ("b: here\n", "a: error: it cannot be started: No such file or directory\n")
+
+
+def test_a_line_without_an_end_fills_no_memory(capfd: pytest.CaptureFixture[str]) -> None:
+    """What is too long for a line is shown in parts."""
+    assert run_each({"a": [sys.executable, "-c", "print('x' * 300_000, end='')"]}, 1) == {"a": 0}
+    lines = [line.removeprefix("a: ") for line in capfd.readouterr().out.splitlines()]
+    assert "".join(lines) == "x" * 300_000
+    assert max(map(len, lines)) < 200_000
 
 
 def test_names_of_devices() -> None:

@@ -387,6 +387,28 @@ def test_a_typo_whose_message_names_the_file(project: SmallProject) -> None:
     assert children_of(project, code, 28) <= 7
 
 
+def test_an_output_that_cannot_be_published_hides_no_failure(project: SmallProject) -> None:
+    """What failed before is told with it, and the days of each."""
+    code = (
+        "import os\n"
+        "def run(input_dir, output_dir, params):\n"
+        "    if os.environ['PYMYX_DAYS'] != '2026-01-02':\n"
+        "        raise ValueError('boom')\n"
+        "    os.mkdir(os.path.join(output_dir, 'folder'))\n"
+    )
+    project.treatment("nests", code, **DAY_WISE)
+    (project.input / "a.csv").unlink()
+    for number in (1, 2, 3, 4):
+        write(project, number)
+    with pytest.raises(PublishError) as caught:
+        run_treatment("nests", "data/in", "data/out", jobs=1)
+    left, raised, days = caught.value.faults
+    assert left.what == "the treatment left a folder in its output: `folder`"
+    assert raised.what == "treatment `nests` failed: ValueError: boom"
+    assert days.what == "treatment `nests` failed for 3 of 4 days: 2026-01-01, 2026-01-03, 2026-01-04"
+    assert days.notes == ("nothing was published for 2026-01-01, 2026-01-03, 2026-01-04",)
+
+
 def test_at_most_five_errors_are_shown(copier: SmallProject) -> None:
     """Days that fail each in its own way are all counted, and five errors are shown."""
     code = COPY.replace("raise ValueError(text)", "raise type(text.strip(), (Exception,), {})('boom')")

@@ -6,12 +6,13 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from pymyx.core.errors import BusyError
 from pymyx.core.flow import run_flow
-from pymyx.core.incremental.lock import network_disk
+from pymyx.core.incremental.lock import holder, network_disk
 from pymyx.core.runner import run_treatment
 
 from ..conftest import SmallProject
@@ -96,3 +97,14 @@ def test_a_treatment_cannot_free_the_lock(project: SmallProject) -> None:
         with pytest.raises(BusyError):
             run_treatment("frees", "data/in", "data/out")
         assert runner.poll() is None
+
+
+def test_a_lock_of_the_same_number_on_another_disk(project: SmallProject, busy: subprocess.Popen[str]) -> None:
+    """It is not the folder's: two disks number their files alike."""
+    assert holder(project.output) == {"pid": busy.pid, "since": ANY}
+    locks = Path("/proc/locks").read_text(encoding="ascii")
+    assert holder(project.output, locks)
+    inode = (project.root / "data" / ".pymyx" / "out" / "lock").stat().st_ino
+    elsewhere = re.sub(rf"\w+:\w+:{inode}\b", f"7f:7f:{inode}", locks)
+    assert elsewhere != locks
+    assert holder(project.output, elsewhere) is None

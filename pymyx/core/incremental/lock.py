@@ -60,20 +60,37 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def holder(output_dir: Path) -> dict[str, Any] | None:
-    """Who holds the lock of an output folder, since when; None when nobody does, or the system does not tell."""
+def holder(output_dir: Path, locks: str | None = None) -> dict[str, Any] | None:
+    """Who holds the lock of an output folder, since when, by the text of /proc/locks.
+
+    None when nobody does, or the system does not tell.
+    """
     try:
         with open(state_dir(output_dir) / "lock", opener=_opened, encoding="ascii", errors="replace") as file:
-            inode = f":{os.fstat(file.fileno()).st_ino}"
+            place = _place(file.fileno())
             text = file.read(200)
         # to try the lock would take it: a run that starts meanwhile would be refused
-        locks = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+        locks = Path("/proc/locks").read_text(encoding="ascii") if locks is None else locks
     except OSError:
         return None
-    if not any("FLOCK" in words and any(word.endswith(inode) for word in words) for words in locks):
+    held = [line.split() for line in locks.splitlines() if "FLOCK" in line]
+    if not any(word.endswith(place) for words in held for word in words):
         return None
     pid, _, since = text.partition(" ")
     return {"pid": int(pid) if pid.isdigit() else None, "since": since or None}
+
+
+def _place(descriptor: int) -> str:
+    """An open file as /proc/locks names it, by disk and inode: `fd:01:567`; `:567` where the disk is not told."""
+    inode = os.fstat(descriptor).st_ino
+    # by the mount: on some disks (btrfs, overlays) the st_dev of a file is a number of its own
+    told = dict(line.split(":", 1) for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text("ascii").splitlines())
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        mount, _, disk, *_ = line.split()
+        if mount == told["mnt_id"].strip():
+            major, minor = map(int, disk.split(":"))
+            return f"{major:02x}:{minor:02x}:{inode}"
+    return f":{inode}"
 
 
 def _opened(path: str, flags: int) -> int:
