@@ -19,7 +19,7 @@ ROWS = (
     ("project",),
     ("contract",),
     ("logger", "validator", "isolation", "incremental"),
-    ("options", "chunks", "verify"),
+    ("options", "work", "chunks", "verify"),
     ("runner",),
     ("flow",),
     ("status", "cli"),

@@ -15,8 +15,10 @@ The walk of one run, in the terms of the code:
         logger.log_event          `start`
         chunks.make               the stale days, a child for each chunk, side by side
           stage.staged            private folders: what it writes, works in, and a view of what it reads
-          children.start          child.Child: the shim, its job on stdin, kept in by confinement.rules
-          children.wait           Child.read shows what it prints; Child.end tells how it ended, with both proofs
+          work.Here.start         files.read_inputs: the hashes of what it is about to read
+            children.start        child.Child: the shim, its job on stdin, kept in by confinement.rules
+          work.Here.wait          publish.take_stock: what it left, hashed and flushed
+            children.wait         Child.read shows what it prints; Child.end tells how it ended, with both proofs
           publish.publish         intent, renames, manifest in memory; or failure.treatment_error, and its halves again
           Removal.settle          what is not made any more goes, never all unasked
         Output.write_manifest     what was made from what
@@ -25,6 +27,6 @@ The walk of one run, in the terms of the code:
     flow.run_flow                 all locks, all owners checked, then `execute` for each step
 
 Imports point one way, and a test holds them to it: errors <- project <- contract <- {logger, validator, isolation,
-incremental} <- {options, chunks, verify} <- runner <- flow <- {status, cli}; isolation, incremental and validator do
-not know each other. What runs inside the child is in isolation/shim/, which imports nothing of PyMyx.
+incremental} <- {options, work, chunks, verify} <- runner <- flow <- {status, cli}; isolation, incremental and validator
+do not know each other. What runs inside the child is in isolation/shim/, which imports nothing of PyMyx.
 """

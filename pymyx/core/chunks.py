@@ -20,13 +20,12 @@ from pymyx.core.errors import Fault, PublishError, TreatmentError, as_unicode, c
 from pymyx.core.incremental.facts import Facts
 from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
-from pymyx.core.incremental.publish import Published, Removal, publish
-from pymyx.core.incremental.stage import Stage, link_inputs, staged
-from pymyx.core.isolation.child import Child, Ending, Order
-from pymyx.core.isolation.children import Children
+from pymyx.core.incremental.publish import Left, Published, Removal, publish
+from pymyx.core.incremental.stage import staged
 from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.isolation.output import MARK, Warned
 from pymyx.core.options import Listener, Options
+from pymyx.core.work import Done, Here, Work
 
 LONGEST_WARNING = 500  # characters of one that is remembered
 MOST_EQUAL = 3  # errors, then no more is tried
@@ -81,14 +80,15 @@ class Chunks:
         share = self.options.share_of(min(at_once, len(runs)))
         to_make = set(plan.counted(stale))
         warned = Warned(self.listener.show)
-        at_work: dict[Child, tuple[Chunk, Stage, Order, ExitStack]] = {}
+        show = warned.show if len(stale) > 1 else self.listener.show
+        at_work: dict[Work, tuple[Chunk, ExitStack]] = {}
 
         def tell_progress() -> None:
             made = len(to_make.intersection(self.days))
             self.listener.progress(step.treatment.name, made, len(to_make), time.monotonic() - started)
 
         try:
-            with ExitStack() as stages, Children(tell_progress, self.listener.tick_s) as children:
+            with ExitStack() as stages, Here(output.lock, tell_progress, self.listener.tick_s) as children:
                 stages.callback(warned.tell)
                 while self._queue or at_work:
                     # a child for each chunk, on a stage of its own, as many at once as may be
@@ -98,26 +98,32 @@ class Chunks:
                         stack = ExitStack()
                         stage = stack.enter_context(staged(step.output_dir, step.output_shown))
                         stages.push(stack)
-                        order = order_for(step, stage, self._names_for(chunk), self.options, output.lock)
-                        order.days = None if plan.whole else chunk.days
-                        order.processors = share
-                        order.show = warned.show if len(stale) > 1 else self.listener.show
-                        at_work[children.start(order)] = (chunk, stage, order, stack)
+                        places, names = self._inputs_of(chunk)
+                        work = Work(
+                            step=step,
+                            stage=stage,
+                            options=self.options,
+                            places=places,
+                            known={name: self.facts.inputs[name] for name in places},
+                            names=names,
+                            days=None if plan.whole else chunk.days,
+                            processors=share,
+                            show=show,
+                        )
+                        children.start(work)
+                        at_work[work] = (chunk, stack)
 
                     # the first one to end: its files are published, or it is told why not
-                    child, ending = children.wait()
-                    chunk, stage, order, stack = at_work.pop(child)
-                    self.cpu_s += ending.cpu_s
-                    self.peak_mb = max(self.peak_mb, ending.peak_mb)
-                    took_s = time.monotonic() - child.started
-                    self._child_s += took_s
+                    work, done = children.wait()
+                    chunk, stack = at_work.pop(work)
+                    self._take_note(done)
                     with stack:
-                        if ending.succeeded:
-                            self._publish(chunk, stage, _first_warning(ending.output))
+                        if done.left:
+                            self._publish(chunk, done.left, done)
                             if self._queue or at_work or self.failures:  # else it is written at once, with the success
                                 output.write_manifest()
                         else:
-                            self._note_failure(chunk, order, ending, took_s)
+                            self._note_failure(chunk, done)
                     tell_progress()
 
             # what goes is settled at the end: only now it is sure that results stay
@@ -141,21 +147,36 @@ class Chunks:
         """Seconds that a child took for each day; 0 where none was made, or the whole folder at once."""
         return 0.0 if self.plan.whole or not self.days else round(self._child_s / len(self.days), 3)
 
-    def _names_for(self, chunk: Chunk) -> list[str] | None:
-        """The input files of its days, or None for the whole folder as it is."""
+    def _inputs_of(self, chunk: Chunk) -> tuple[dict[str, str], list[str] | None]:
+        """The input files of its days, by name with that on the disk; and what a child sees: None for the folder."""
+        wanted = sorted({name for day in chunk.days for name in self.plan.windows[day]})
+        places = {name: self.facts.packed.get(name, name) for name in wanted}
         if not self.plan.whole:
-            return self.facts.on_disk({name for day in chunk.days for name in self.plan.windows[day]})
+            return places, sorted(places.values())
         if self.facts.odd:  # passed over: what is there but for them
-            return sorted({*os.listdir(self.step.input_dir)} - self.facts.odd.keys())
-        return None
+            return places, sorted({*os.listdir(self.step.input_dir)} - self.facts.odd.keys())
+        return places, None
 
-    def _publish(self, chunk: Chunk, stage: Stage, warning: str) -> None:
+    def _take_note(self, done: Done) -> None:
+        """Keep what a child used, and what it read: it is known from now on."""
+        self.cpu_s += done.ending.cpu_s
+        self.peak_mb = max(self.peak_mb, done.ending.peak_mb)
+        self._child_s += done.took_s
+        self.facts.inputs.update(done.inputs)
+        manifest = self.output.manifest
+        manifest.inputs = dict(sorted({**manifest.inputs, **done.inputs}.items()))
+        for name, why in done.passed_over.items():
+            if self.facts.odd.setdefault(name, why) == why:
+                self.listener.show(f"warning: `{self.step.input_shown}/{name}` is passed over: {why}\n")
+
+    def _publish(self, chunk: Chunk, left: Left, done: Done) -> None:
         windows, looks = self.plan.windows, self.step.treatment.days or Days(before=0, after=0)
+        warning = _first_warning(done.ending.output)
         made = {
             day: MadeDay(
                 code=self.facts.code,
                 params=self.facts.params,
-                inputs=windows[day],
+                inputs={name: done.inputs[name].sha256 for name in windows[day] if name in done.inputs},
                 outputs={},
                 warning=warning,
                 days=self.facts.looks,
@@ -164,17 +185,18 @@ class Chunks:
         }
         context = set() if self.plan.whole else context_of(chunk.days, windows, looks)
         self._unpublished = chunk.days
-        published = publish(stage, self._removal, made, context)
+        published = publish(left, self._removal, made, context)
         self._unpublished = []
         self.published.append(published)
         self.days += published.days
 
-    def _note_failure(self, chunk: Chunk, order: Order, ending: Ending, duration_s: float) -> None:
+    def _note_failure(self, chunk: Chunk, done: Done) -> None:
         """Keep why a chunk failed; put its halves, or its days, at the end of the queue, or give all up."""
         unchanged = f"nothing was published; `{self.output.shown}` is unchanged"
         if not self.plan.whole:  # of several days, that is told of all at the end
             unchanged = "" if len(self.plan.stale) > 1 else "; ".join(self.left_as_it_was(chunk.days))
-        self.failures[chunk] = treatment_error(order, ending, duration_s, unchanged)
+        ending = done.ending
+        self.failures[chunk] = treatment_error(done.order, ending, done.took_s, unchanged)
         unloaded = isinstance(ending.outcome, Failure) and ending.outcome.phase != "run"
         timed_out, alone = ending.stopped == "timeout", len(chunk.days) == 1
         if timed_out and not alone:
@@ -249,20 +271,6 @@ class Chunks:
             went = [label for label, each in removed if each == cause]
             many = counted(len(went), "published file")
             self.listener.show(f"warning: {many} removed: {in_words(sorted(set(went)))} ({cause})\n")
-
-
-def order_for(step: Step, stage: Stage, names: list[str] | None, options: Options, lock: int) -> Order:
-    """What a child is to do on a stage: from a view of the input files `names`, or from all of the input folder."""
-    return Order(
-        step,
-        input_dir=step.input_dir if names is None else link_inputs(stage, [step.input_dir / name for name in names]),
-        output_dir=stage.output_dir,
-        scratch_dir=stage.scratch_dir,
-        timeout_s=options.timeout_of(step.treatment),
-        memory_mb=options.memory_of(step.treatment),
-        confine=options.confine,
-        keep=lock,
-    )
 
 
 def _were(days: list[str], what: str) -> str:

@@ -11,7 +11,7 @@ import random
 import time
 from contextlib import suppress
 
-from pymyx.core.chunks import Chunks, order_for
+from pymyx.core.chunks import Chunks
 from pymyx.core.errors import Fault, PymyxError, TreatmentError, as_unicode
 from pymyx.core.incremental.files import day_of, hash_of
 from pymyx.core.incremental.manifest import WHOLE
@@ -20,6 +20,7 @@ from pymyx.core.incremental.stage import left_on, staged
 from pymyx.core.isolation.children import Children, signals_held
 from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.logger import log_event
+from pymyx.core.work import order_for
 
 Files = dict[str, str]  # name: sha256
 
@@ -101,7 +102,7 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
             unchanged = f"it was run from {what} to verify `{output.shown}`, which is left as it is"
             raise treatment_error(order, ending, time.monotonic() - child.started, unchanged)
         files: dict[str, Files] = {}
-        for name, kind in left_on(stage).items():
+        for name, kind in left_on(stage.output_dir, stage.file_mode).items():
             of = WHOLE if plan.whole else day_of(name)
             files.setdefault(of, {})[name] = hash_of(stage.output_dir / name) if kind == "file" else kind
         return files

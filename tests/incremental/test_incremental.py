@@ -725,6 +725,46 @@ def test_touched_files_are_read_once(station: SmallProject) -> None:
     assert path.stat().st_mtime_ns == written
 
 
+def test_new_days_are_not_read_to_plan(copier: SmallProject) -> None:
+    """They are stale whatever is in them: a terabyte is planned as fast as a line."""
+    with write(copier, 1).open("r+b") as file:
+        file.truncate(1 << 40)
+    planned = plan_treatment("copy", "data/in", "data/out").plan
+    assert planned
+    assert planned.reasons == {day(1): "new"}
+
+
+def test_input_that_changes_before_its_child_reads_it(copier: SmallProject) -> None:
+    """A day is recorded with what its child read, not with what was there to plan; what is gone by then is told."""
+    names = [f"m_2026-{1 + number // 20:02}-{1 + number % 20:02}.csv" for number in range(40)]
+    for name in names:
+        (copier.input / name).write_text("old", encoding="utf-8")
+    code = COPY.replace(
+        "def run(input_dir, output_dir, params):\n",
+        "def run(input_dir, output_dir, params):\n"
+        "    if os.environ['PYMYX_DAYS'].startswith('2026-01'):\n"
+        f"        open('{copier.input}/{names[-1]}', 'w').write('new')\n"
+        f"        os.remove('{copier.input}/{names[-2]}')\n",
+    )
+    copier.treatment("copy", code, **DAY_WISE)
+    told: list[str] = []
+    result = run_treatment("copy", "data/in", "data/out", jobs=1, confine="off", show=told.append)
+    assert len(result.files) == len(names) - 1
+    assert told == [f"warning: `data/in/{names[-2]}` is passed over: it is gone\n"]
+    assert (copier.output / f"{names[-1]}.parquet").read_text(encoding="utf-8") == "new"
+    assert run_treatment("copy", "data/in", "data/out", jobs=1, confine="off").days == ()
+
+
+def test_input_that_changes_while_it_is_read(copier: SmallProject) -> None:
+    """It is seen by the next run, which makes the day again."""
+    code = COPY + "        open(os.path.join(input_dir, name), 'a').write('more')\n"
+    copier.treatment("copy", code, **DAY_WISE)
+    write(copier, 1, "old")
+    for expected in ("old", "oldmore"):
+        assert run_treatment("copy", "data/in", "data/out", confine="off").days == (day(1),)
+        assert (copier.output / f"m_{day(1)}.csv.parquet").read_text(encoding="utf-8") == expected
+
+
 def test_keep_going(station: SmallProject) -> None:
     """A flow goes on with the good days of a step, tells every failure in the end, and still exits 1."""
     write(station, 4, f"{day(4)}T12:00:00Z;boom\n")

@@ -32,7 +32,8 @@ class Facts:
 
     Attributes:
         manifest: what is remembered of the output folder, or None.
-        inputs, outputs: the input files, and those of the known output files that are there, by name.
+        inputs, outputs: the input files, and those of the known output files that are there, by name. An input file
+            that nothing was made from yet is `UNREAD`, until a child is about to read it.
         granted: the files that the treatment may read beside them, by path relative to the root.
         code, params: the hashes of the treatment's code (with its `days` and what is granted) and of the params.
         days: how far a day looks, or None: at the whole folder.
@@ -71,7 +72,8 @@ class Facts:
         gone = manifest.inputs.keys() - self.inputs.keys() if self.raw else set()
         used = {name for made in manifest.days.values() for name in made.inputs} if gone else set()
         kept = {name: manifest.inputs[name] for name in (gone & used) | shrunk.keys()}
-        manifest.inputs = dict(sorted({**self.inputs, **kept}.items()))
+        read = {name: one for name, one in self.inputs.items() if one.sha256}
+        manifest.inputs = dict(sorted({**read, **kept}.items()))
         manifest.granted = self.granted
         manifest.input_id = self.input_id or manifest.input_id
         changed = False
@@ -98,7 +100,8 @@ def look(step: Step, *, force: bool) -> Facts:
     raw = input_id is None
 
     # what is to be read
-    inputs, packed, odd = input_files(step.input_dir, ENDINGS[step.treatment.input.format], known)
+    used = {name for made in manifest.days.values() for name in made.inputs} if manifest else set()
+    inputs, packed, odd = input_files(step.input_dir, ENDINGS[step.treatment.input.format], known, used)
     if known and not inputs:
         _refuse_emptied_input(step, raw=raw)
     smaller = {

@@ -1,6 +1,7 @@
 """Looks at the files of a folder: which there are, which day each belongs to, and the hash of what is in it.
 
-A file is read only when its stat differs from the one it is known by; the cost is of files, not of rows.
+A file is read only when its stat differs from the one it is known by; the cost is of files, not of rows. An input file
+that is not known at all makes its days stale whatever is in it: it is read when a child is about to read it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ ENDINGS = {"csv": (".csv", ".tsv", ".dat", ".csv.gz", ".tsv.gz", ".dat.gz"), "pa
 OUTPUT_ENDINGS = {**ENDINGS, "png": (".png",), "svg": (".svg",), "html": (".html",)}
 WORTH_THREADS = 1 << 24  # bytes to hash; sha256 of large blocks lets other threads run
 UNREADABLE = "unreadable"  # in place of a hash
+UNREAD = KnownFile(stat=None, sha256="")  # an input file that is there, and was not read yet
 
 _DATE = re.compile(r"(?=([0-9]{4}-[0-9]{2}-[0-9]{2}))")
 
@@ -42,9 +44,11 @@ def day_of(name: str) -> str:
 
 
 def input_files(
-    folder: Path, ending: tuple[str, ...], known: dict[str, KnownFile]
+    folder: Path, ending: tuple[str, ...], known: dict[str, KnownFile], used: set[str]
 ) -> tuple[dict[str, KnownFile], dict[str, str], dict[str, str]]:
     """The input files of a folder: regular files of that `ending`, links followed, none that starts with `_` or `.`.
+
+    One that is neither known nor `used` by what was made is not read: it is `UNREAD`.
 
     A file that was compressed is the one it was: its name is that without `.gz`, its hash that of its content; the
     second dict has, by that name, the one on the disk. The third has the entries that are passed over, each with the
@@ -66,7 +70,10 @@ def input_files(
         elif on_disk.setdefault(unpacked, name) != name:
             passed_over[name] = f"`{unpacked}` lies beside it, and is read"
     # links are followed: raw data often lies on another disk, and is linked to
-    found, odd = _hashed(((name, f"{folder}/{place}") for name, place in on_disk.items()), known, follow=True)
+    late = on_disk.keys() - known.keys() - used
+    found, odd = _hashed(
+        ((name, f"{folder}/{place}") for name, place in on_disk.items()), known, follow=True, late=late
+    )
     for name, why in odd.items():
         if name in known:  # to pass over it would be to take it for archived or revoked
             hint = "mend it; or remove it, if it is to be gone"
@@ -74,6 +81,20 @@ def input_files(
             raise UsageError(Fault(what, str(folder / on_disk[name]), notes=("nothing was run",), hint=hint))
         passed_over[on_disk[name]] = why
     return found, {name: place for name, place in on_disk.items() if name != place}, passed_over
+
+
+def read_inputs(
+    folder: Path, places: dict[str, str], known: dict[str, KnownFile]
+) -> tuple[dict[str, KnownFile], dict[str, str]]:
+    """The input files that a child is about to read, `places` by name on the disk, as they are by now.
+
+    Beside them those that are passed over, by name on the disk with the reason. One that is `known` by what is in it
+    is never: what became of it meanwhile is seen by the next look.
+    """
+    known = {name: known[name] for name in places if known[name].sha256}
+    found, odd = _hashed(((name, f"{folder}/{place}") for name, place in places.items()), known, follow=True)
+    found = {**known, **found}
+    return found, {place: odd.get(name, "it is gone") for name, place in places.items() if name not in found}
 
 
 def is_packed(name: str) -> bool:
@@ -171,15 +192,10 @@ def hash_of(path: str | os.PathLike[str]) -> str:
         return UNREADABLE
 
 
-def hashes_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """The hashes of files in a folder, by name; see `hash_of`."""
-    return {name: hash_of(folder / name) for name in names}
-
-
 def _hashed(
-    paths: Iterable[tuple[str, str]], known: dict[str, KnownFile], *, follow: bool
+    paths: Iterable[tuple[str, str]], known: dict[str, KnownFile], *, follow: bool, late: Set[str] = frozenset()
 ) -> tuple[dict[str, KnownFile], dict[str, str]]:
-    """The regular files among `paths`, and of those that cannot be looked at the reason."""
+    """The regular files among `paths`, those of `late` unread; and of those that cannot be looked at the reason."""
     found: dict[str, KnownFile] = {}
     odd: dict[str, str] = {}
     unknown: list[tuple[str, str, os.stat_result, int]] = []
@@ -196,6 +212,10 @@ def _hashed(
         one = known.get(name)
         if one and one.stat == stat_key(status):
             found[name] = one
+        elif name in late and os.access(path, os.R_OK):
+            found[name] = UNREAD
+        elif name in late:
+            odd[name] = "it may not be read"
         else:
             # stat and clock before the content: a change while it is read shows in the next stat, or is racy
             unknown.append((name, path, status, time.time_ns()))
@@ -204,8 +224,11 @@ def _hashed(
     if sum(status.st_size for _, _, status, _ in unknown) >= WORTH_THREADS:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            hashes = pool.map(hash_one, [path for _, path, _, _ in unknown])
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
+            hashes = list(pool.map(hash_one, [path for _, path, _, _ in unknown]))
+        finally:
+            pool.shutdown(cancel_futures=True)  # after a signal the rest is not read
     for (name, _, status, now_ns), (sha256, unpacked) in zip(unknown, hashes, strict=True):
         if sha256 == UNREADABLE and follow:
             odd[name] = "it may not be read"

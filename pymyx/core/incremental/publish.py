@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from pymyx.core.errors import Fault, PublishError, letting_go
-from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, hashes_of, stat_key
+from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, stat_key
 from pymyx.core.incremental.manifest import WHOLE, KnownFile, MadeDay, Output, results
 from pymyx.core.incremental.plan import Plan, in_words
-from pymyx.core.incremental.stage import Stage, kind_of, left_on
+from pymyx.core.incremental.stage import kind_of, left_on
 
 Cause = Literal["the treatment made none", "the treatment made fewer", "their input is gone"]
 
@@ -36,7 +36,36 @@ class Published:
     days: tuple[str, ...]
 
 
-def publish(stage: Stage, removal: Removal, made: dict[str, MadeDay], context: set[str]) -> Published:
+@dataclass(frozen=True)
+class Left:
+    """What a child left in `folder`: the kind of each thing by name, of each file its sha256 and size in bytes."""
+
+    folder: Path
+    kinds: dict[str, str]
+    hashes: dict[str, str]
+    sizes: dict[str, int]
+
+
+def take_stock(folder: Path, file_mode: int) -> Left:
+    """See what a child left, give its files their mode, and flush them: a power cut then leaves no empty file.
+
+    Raises:
+        PublishError: some of it cannot be read, or is not on the disk.
+    """
+    try:
+        kinds = left_on(folder, file_mode)
+        files = [name for name, kind in kinds.items() if kind == "file"]
+        hashes = {name: hash_of(folder / name) for name in files}
+        for name in files:
+            flush_to_disk(folder / name)
+        sizes = {name: (folder / name).stat().st_size for name in files}
+    except OSError as error:
+        what = f"what it wrote cannot be read, or kept: {error.strerror}"
+        raise PublishError(Fault(what, str(error.filename or folder))) from error
+    return Left(folder, kinds, hashes, sizes)
+
+
+def publish(left: Left, removal: Removal, made: dict[str, MadeDay], context: set[str]) -> Published:
     """Publish the files of the days `made`, and record them with their outputs; drop those of `context` days.
 
     The manifest is brought up to date in memory; until the caller writes it, the intent on the disk stands for it.
@@ -48,18 +77,14 @@ def publish(stage: Stage, removal: Removal, made: dict[str, MadeDay], context: s
     them. Files set aside are published all the same.
 
     Raises:
-        PublishError: the stage holds something that is not a regular file, or of a day that was not asked for; or a
+        PublishError: what was left holds something that is not a regular file, or of a day that was not asked for; or a
             file cannot be put in place.
     """
     # what is there to publish, and with which bytes
     output, manifest = removal.output, removal.output.manifest
     unchanged = f"nothing was published; `{output.shown}` is unchanged"
-    try:
-        kinds = left_on(stage)
-    except OSError as error:
-        raise PublishError(Fault(f"what it wrote cannot be read: {error.strerror}", str(error.filename))) from error
-    files = _by_day(output, kinds, made, context)
-    hashes = hashes_of(stage.output_dir, [name for names in files.values() for name in names])
+    files = _by_day(output, left.kinds, made, context)
+    hashes = {name: left.hashes[name] for names in files.values() for name in names}
     if unread := [name for name, sha256 in hashes.items() if sha256 == UNREADABLE]:
         raise PublishError(Fault(f"the output `{unread[0]}` cannot be read", notes=(unchanged,)))
 
@@ -76,14 +101,11 @@ def publish(stage: Stage, removal: Removal, made: dict[str, MadeDay], context: s
         if names := results(one.outputs):
             held[day] = one.model_copy(update={"outputs": {name: one.outputs[name] for name in names}})
 
-    # the bytes are on the disk before the first name is changed: a power cut leaves no empty file
     try:
-        for name in moving:
-            flush_to_disk(stage.output_dir / name)
         output.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unpublished(output, error, unchanged) from error
-    # and so is the intent, with its name: after a kill the next run knows which files are half a day's
+    # the intent is on the disk, with its name, as the bytes are: a kill then shows which files are half a day's
     if moving:
         manifest.pending = {name: hashes[name] for name in moving}
         flush_to_disk(output.write_manifest().parent)
@@ -92,7 +114,7 @@ def publish(stage: Stage, removal: Removal, made: dict[str, MadeDay], context: s
     moved = 0
     try:
         for name in moving:
-            os.replace(stage.output_dir / name, output.folder / name)
+            os.replace(left.folder / name, output.folder / name)
             moved += 1
         if moving:
             flush_to_disk(output.folder)  # a manifest that outlived these names would have them made again
@@ -121,10 +143,10 @@ def publish(stage: Stage, removal: Removal, made: dict[str, MadeDay], context: s
     # which results went, of days that have fewer now; all files of no day count as those of one
     removal.held |= {day: made.get(day) or records[day] for day in held}
     if old and not held:
-        left, had = Counter(map(day_of, made_now)), Counter(map(day_of, results(old)))
+        has, had = Counter(map(day_of, made_now)), Counter(map(day_of, results(old)))
         for name in sorted({*results(old)} - {*made_now}):
-            if left[day := day_of(name)] < had[day]:
-                why: Cause = "the treatment made fewer" if left[day] else "the treatment made none"
+            if has[day := day_of(name)] < had[day]:
+                why: Cause = "the treatment made fewer" if has[day] else "the treatment made none"
                 removal.removed.append((day or name, why))
     days = () if WHOLE in made and held else tuple(day for day in made if day not in held)
     removal.done |= {*days}

@@ -101,18 +101,18 @@ def kind_of(path: Path) -> str:
     return kinds.get(stat.S_IFMT(status.st_mode), "special file")
 
 
-def left_on(stage: Stage) -> dict[str, str]:
+def left_on(folder: Path, file_mode: int) -> dict[str, str]:
     """The kind of each thing that a treatment left in its output, by name; the files get an ordinary new file's mode.
 
     Raises:
         OSError: the mode of one of them cannot be changed.
     """
-    stage.output_dir.chmod(0o700)  # the treatment may have taken even our rights away
-    kinds = {name: kind_of(stage.output_dir / name) for name in sorted(os.listdir(stage.output_dir))}
+    folder.chmod(0o700)  # the treatment may have taken even our rights away
+    kinds = {name: kind_of(folder / name) for name in sorted(os.listdir(folder))}
     for name, kind in kinds.items():
         # others are to read what is published; a mode is set on files alone, as it would follow a link
         if kind == "file":
-            (stage.output_dir / name).chmod(stage.file_mode)
+            (folder / name).chmod(file_mode)
     # `.nfs…` is what NFS leaves of a file that was removed while it was open
     return {name: kind for name, kind in kinds.items() if not name.startswith(".nfs")}
 

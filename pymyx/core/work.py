@@ -1,0 +1,126 @@
+"""One child's part of a step, done where it runs: its input is hashed just before, its output just after.
+
+`Here` runs it on this machine; `workers.Workers`, of the same shape, where an executor has its workers.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pymyx.core.contract.treatment import Step
+from pymyx.core.incremental.files import read_inputs
+from pymyx.core.incremental.manifest import KnownFile
+from pymyx.core.incremental.publish import Left, take_stock
+from pymyx.core.incremental.stage import Stage, link_inputs
+from pymyx.core.isolation.child import Child, Ending, Order
+from pymyx.core.isolation.children import Children, signals_held
+from pymyx.core.isolation.output import Show
+from pymyx.core.options import Options
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What one child is to do, on a stage of its own.
+
+    Attributes:
+        places: the input files that count, by name: their names on the disk.
+        known: what was known of each when it was planned.
+        names: what it is to see, by names on the disk; None for the input folder as it is.
+        days: those that it is asked for; None for all.
+        processors: its share of them.
+        show: called with what it prints.
+    """
+
+    step: Step
+    stage: Stage
+    options: Options
+    places: dict[str, str]
+    known: dict[str, KnownFile]
+    names: list[str] | None
+    days: list[str] | None
+    processors: int
+    show: Show
+
+
+@dataclass(frozen=True)
+class Done:
+    """How it went.
+
+    Attributes:
+        order: what the child was told.
+        ending: how it ended.
+        took_s: seconds from its start to its end.
+        inputs: the input files, as they were just before.
+        passed_over: those that could not be read, by name on the disk, with the reason.
+        left: what it wrote, where it succeeded.
+    """
+
+    order: Order
+    ending: Ending
+    took_s: float
+    inputs: dict[str, KnownFile]
+    passed_over: dict[str, str]
+    left: Left | None
+
+
+class Here:
+    """Work done by children of this process; to be used in a `with`, as `Children`, and ended as they are.
+
+    `keep` is the descriptor that each child keeps open: that of the lock.
+    """
+
+    def __init__(self, keep: int, tick: Callable[[], None], tick_s: float) -> None:
+        self._keep, self._children = keep, Children(tick, tick_s)
+        self._at_work: dict[Child, tuple[Work, Order, dict[str, KnownFile], dict[str, str]]] = {}
+
+    def __enter__(self) -> Here:
+        self._children.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._children.__exit__(*error)
+
+    def start(self, work: Work) -> None:
+        """Hash what is to be read, and start a child.
+
+        Raises:
+            TreatmentError: the interpreter cannot be started.
+        """
+        with signals_held(held=False):  # it may take long, and a stage is all that there is to clear
+            inputs, passed_over = read_inputs(work.step.input_dir, work.places, work.known)
+        names = work.names
+        if passed_over:
+            seen = os.listdir(work.step.input_dir) if names is None else names
+            names = sorted({*seen} - passed_over.keys())
+        order = order_for(work.step, work.stage, names, work.options, self._keep)
+        order.days, order.processors, order.show = work.days, work.processors, work.show
+        self._at_work[self._children.start(order)] = (work, order, inputs, passed_over)
+
+    def wait(self) -> tuple[Work, Done]:
+        """Wait until one of them has ended, and see what it left.
+
+        Raises:
+            PublishError: what it left cannot be read.
+        """
+        child, ending = self._children.wait()
+        took_s = time.monotonic() - child.started
+        work, order, inputs, passed_over = self._at_work.pop(child)
+        left = take_stock(work.stage.output_dir, work.stage.file_mode) if ending.succeeded else None
+        return work, Done(order, ending, took_s, inputs, passed_over, left)
+
+
+def order_for(step: Step, stage: Stage, names: list[str] | None, options: Options, keep: int) -> Order:
+    """What a child is to do on a stage: from a view of the input files `names`, or from all of the input folder."""
+    return Order(
+        step,
+        input_dir=step.input_dir if names is None else link_inputs(stage, [step.input_dir / name for name in names]),
+        output_dir=stage.output_dir,
+        scratch_dir=stage.scratch_dir,
+        timeout_s=options.timeout_of(step.treatment),
+        memory_mb=options.memory_of(step.treatment),
+        confine=options.confine,
+        keep=keep,
+    )
