@@ -443,7 +443,8 @@ def fixed(offset: str) -> timezone:
 
 
 def day_of(name: str) -> date | None:
-    """The last date in a file's name."""
+    """The last date in a file's name, of those from 1970 on if there is one."""
+    early = None
     for at in range(len(name) - 10, -1, -1):
         text = name[at : at + 10]
         if text[4] == "-" and text[7] == "-" and all(text[place] in DIGITS for place in (0, 1, 2, 3, 5, 6, 8, 9)):
@@ -453,4 +454,5 @@ def day_of(name: str) -> date | None:
                 continue
             if day.year >= 1970:
                 return day
-    return None
+            early = early or day
+    return early

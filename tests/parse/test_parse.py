@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pymyx.core.errors import TreatmentError
+from pymyx.core.incremental.files import day_of
 from pymyx.core.runner import run_treatment
 
 from ..conftest import REPO, SmallProject
@@ -487,7 +488,7 @@ def test_29_a_clock_is_told_before_a_value(station: Station) -> None:
 
 
 def test_29_names_with_several_dates(station: Station) -> None:
-    """The last date counts, and the message says so; what lies before 1970 is a number of something else."""
+    """The last date counts, and the message says so; beside it, one before 1970 is a number of something else."""
     station.write(ROW, "2026-01-20_to_2026-01-26.csv")
     assert station.parse() == {}
     assert station.rejects()[0][3] == (
@@ -502,6 +503,18 @@ def test_29_names_with_several_dates(station: Station) -> None:
     (station.raw / "2026-01-20_to_2026-01-26.csv").unlink()
     station.write(ROW, "2026-01-20_SN1969-12-31.csv")
     assert station.parse() == PARSED
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [("a.csv", ""), ("a_2026-02-30.csv", ""), ("2026-01-20_SN1969-12-31.csv", "2026-01-20"), ("SN1969-12-31.csv", "1969-12-31"), ("a_2300-01-01.csv", "2300-01-01"), ("12026-01-201.csv", "2026-01-20")],
+)  # fmt: skip
+def test_29_the_day_in_a_name_is_the_cores(station: Station, name: str, day: str) -> None:
+    """A day-wise run rests on both finding the same; its rejects are of that day."""
+    station.write(ROW.replace("2026-01-20", day or "2026-01-20") + "oops\n", name)
+    station.parse()
+    assert [path.name for path in station.out.glob("_*")] == [f"_rejected{f'__{day}' if day else ''}.jsonl"]
+    assert day_of(name) == day
 
 
 def test_30_order_and_duplicates(station: Station) -> None:

@@ -17,13 +17,14 @@ import tempfile
 import warnings
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from clean import DATE, TYPES, array_of, instants_of, rows_of
+from clean import TYPES, array_of, instants_of, rows_of
 from lines import DAY, Reject, RejectedFileError, fields_of, kinds, lines_of, shape_of, shown, times_of
 from stamps import EPOCH, format_of, zone_of
 from write import put_together, write_pieces, write_rejects
@@ -142,6 +143,15 @@ def _name(path):
     return re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
 
 
+def _dates_in(name):
+    """The dates in a file's name; those before 1970 only where no other is, as the core has it."""
+    dates = []
+    for text in re.findall("(?=([0-9]{4}-[0-9]{2}-[0-9]{2}))", name):
+        with suppress(ValueError):
+            dates.append(date.fromisoformat(text))
+    return [one for one in dates if one.year >= 1970] or dates
+
+
 def _device(name, params):
     """The device in a file's name, or an empty text when the param `device` states none."""
     if not params["device"]:
@@ -155,8 +165,7 @@ def _device(name, params):
 def _read(path, params, scratch):
     """Read one file and leave its rows in `scratch`, by domain and day."""
     name, column = _name(path), params["timestamp_column"]
-    dates = [match[1] for match in re.finditer(f"(?=({DATE}))", name) if params["dated_names"]]
-    dates = [date.fromisoformat(text) for text in dates if text >= "1970"]  # no logger has written before
+    dates = _dates_in(name) if params["dated_names"] else []
     day = dates[-1] if dates else None
     middle = (day - EPOCH.date()).days if day else 0
     days = range(middle - 1, middle + 2) if day else ()

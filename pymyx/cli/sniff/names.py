@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from datetime import date
 
-ISO_DATE = re.compile(r"(?=([0-9]{4}-[0-9]{2}-[0-9]{2}))")
+from pymyx.core.incremental.files import day_of
+
 ANY_DATE = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T_-][0-9]{4,6}(?![0-9]))?|(?<![0-9])[0-9]{8}(?![0-9])(?:[T_-][0-9]{4,6}(?![0-9]))?"
 )
@@ -15,23 +16,15 @@ Span = tuple[float, float]  # the first and the last instant of a file, in secon
 
 
 def day_in(name: str) -> date | None:
-    """The day that parse takes a name to say: its last `YYYY-MM-DD` that is a date."""
-    return _last_date(ISO_DATE.findall(name), name)
+    """The day that parse takes a name to say."""
+    day = day_of(name)
+    return date.fromisoformat(day) if day else None
 
 
 def any_day_in(name: str) -> date | None:
     """The same, and else its last `YYYYMMDD`."""
-    return day_in(name) or _last_date(re.findall(r"(?<![0-9])([0-9]{8})(?![0-9])", name), name)
-
-
-def _last_date(texts: list[str], name: str) -> date | None:
-    for text in reversed(texts):
-        try:
-            day = date.fromisoformat(text)
-        except ValueError:
-            continue
-        return day if day.year >= 1970 else None
-    return None
+    compact = re.sub(r"(?<![0-9])([0-9]{4})([0-9]{2})([0-9]{2})(?![0-9])", r"\1-\2-\3", name)
+    return day_in(name) or day_in(compact)
 
 
 def device_in(names: Sequence[str], spans: Sequence[Span]) -> tuple[str, list[str]]:

@@ -12,6 +12,7 @@ import re
 import stat
 import time
 from collections.abc import Callable, Iterable, Set
+from contextlib import suppress
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -33,14 +34,17 @@ _DATE = re.compile(r"(?=([0-9]{4}-[0-9]{2}-[0-9]{2}))")
 
 @lru_cache(maxsize=1 << 16)
 def day_of(name: str) -> str:
-    """The day of a file: the last `YYYY-MM-DD` in its name that is a date, or nothing."""
-    for text in reversed(_DATE.findall(name)):
-        try:
+    """The day of a file: the last `YYYY-MM-DD` in its name that is a date, or nothing.
+
+    One before 1970 counts only where no other is: beside another it is a number of something else.
+    """
+    days: list[str] = []
+    for text in _DATE.findall(name):
+        with suppress(ValueError):
             date.fromisoformat(text)
-        except ValueError:
-            continue
-        return str(text)
-    return ""
+            days.append(text)
+    days = [day for day in days if day >= "1970"] or days
+    return days[-1] if days else ""
 
 
 def input_files(
