@@ -36,6 +36,14 @@ def test_lines_passed_over(station: Station) -> None:
     assert [reject[:2] for reject in station.rejects()] == [("a.csv", 9)]
 
 
+@pytest.mark.parametrize("params", [{"skip_lines": 2}, {"skip_to": "ts"}, {"comment": "#"}, {"timestamp_format": "epoch_s"}, {"timestamp_format": DAY_FIRST}, {"columns": ["ts", "m0"]}])  # fmt: skip
+def test_an_empty_file_has_no_line(station: Station, params: dict[str, Any]) -> None:
+    """None of them is passed over, whatever the params say."""
+    station.write("")
+    assert station.parse(**params) == {}
+    assert station.said == ["files without rows: 1, first: a.csv"]
+
+
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_skip_to(station: Station, mark: str) -> None:
     """The header is the first line that starts with it, quotes and all; a file without such a line is rejected."""

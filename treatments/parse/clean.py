@@ -99,7 +99,7 @@ def _clean_lines(lines, shape, candidates, form, params):
 
 def _starts(lines, shape, clean, params):
     """Where the fields of the stamps of clean lines begin."""
-    first, times = np.concatenate(([0], lines.ends[:-1] + 1)), times_of(params)
+    first, times = np.concatenate(([0], lines.ends + 1))[:-1], times_of(params)
     places = [shape.names.index(name) for name in times]
     if not any(places):
         return [first[clean]]

@@ -50,7 +50,7 @@ class Lines:
 
     def starting_with(self, text):
         """Which lines start with a text."""
-        codes, starts = np.frombuffer(self.data, np.uint8), np.concatenate(([0], self.ends[:-1] + 1))
+        codes, starts = np.frombuffer(self.data, np.uint8), np.concatenate(([0], self.ends + 1))[:-1]
         found = np.ones(len(starts), bool)
         for offset, code in enumerate(text.encode()):
             found &= codes[np.minimum(starts + offset, len(codes) - 1)] == code
@@ -117,7 +117,7 @@ def lines_of(path, params):
     if re.match(rb"\s*<(!doctype|html|\?xml)", data[:200], re.IGNORECASE):
         raise RejectedFileError("it is an HTML page, no CSV")
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
-    whole = data if data.endswith(b"\n") else data + b"\n"
+    whole = data + b"\n" if data and not data.endswith(b"\n") else data
     return Lines(whole, np.flatnonzero(np.frombuffer(whole, np.uint8) == ord("\n"))), len(whole) == len(data)
 
 
