@@ -168,8 +168,10 @@ def one_file(
         empty[number] = sum(value is None for value in values.values())
         if not ended and number == lines[-1][0]:
             counts["unended"] += 1
-    if content and layout.keyed and not set(columns) & set(kinds_of(params)):
-        raise NoFileError
+    if content and layout.keyed:
+        shown = [key_of(field) for _, line in content for field in bare(line, params)]
+        if not {*columns, *(pair[0] for pair in shown if pair)} & set(kinds_of(params)):
+            raise NoFileError
     if clock * 2 > len(kept) + len(refused):
         raise NoFileError
     counts["empty"] += sum(empty.values())
