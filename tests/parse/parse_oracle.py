@@ -567,7 +567,13 @@ def looks(pattern: str, text: str) -> bool:
                 return False
             at, place = at + 1, place + 1
             continue
-        beside = pattern[max(place - 2, 0) : place - 1] == "%" or pattern[place + 2 : place + 3] == "%"
+        beside = pattern[max(place - 2, 0) : place - 1] == "%" or pattern[place + 2 : place + 4] in (
+            "%m",
+            "%d",
+            "%H",
+            "%M",
+            "%S",
+        )
         length = length_of(pattern[place + 1], text[at:], fixed_width=beside)
         if not length:
             return False

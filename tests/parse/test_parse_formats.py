@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from .test_parse import HEADER, PARSED, ROW, Station, parse
+from .test_parse import HEADER, PARSED, ROW, SMALL, Station, parse
 
 __all__ = ["parse"]  # a fixture, used by its name
 
@@ -277,3 +278,38 @@ def test_what_is_compressed_later(station: Station) -> None:
 def test_wrong_values(station: Station, params: dict[str, Any], message: str) -> None:
     """Each is told in one sentence, before anything is read."""
     assert station.error(**params) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "params"),
+    [
+        ('"ts";"m0";"m1";"temp"\n"2026-01-20T09:07:58Z";"10";"20";"18.94"\n', {}),
+        ('"TOA5"\n"ts";"m0";"m1";"temp"\n"a"\n"2026-01-20 09:07:58",10,20,18.94\n'.replace(";", ","), {"delimiter": ",", "skip_lines": 1, "unit_lines": 1}),
+        ('ts;m0;m1;temp;site\n2026-01-20T09:07:58Z;10;20;18.94;Jetée n° 4 — 水 🦪\n', {}),
+        ('20/01/2026 09:07:58;10;20;18.94;"Jetée"\n', {"columns": ["ts", "m0", "m1", "temp", "site"], "timestamp_format": DAY_FIRST}),
+    ],
+)  # fmt: skip
+def test_rows_that_are_read_at_once(station: Station, text: str, params: dict[str, Any]) -> None:
+    """Quoted fields and words in any script leave a line clean: a day of a logger that writes them is as fast."""
+    station.write(text)
+    assert station.parse(**params) == PARSED
+    every = {**SMALL, **params}
+    lines, _ = sys.modules["lines"].lines_of(station.raw / "a.csv", every)
+    _, indexes, rest = sys.modules["clean"].rows_of(lines, sys.modules["lines"].shape_of(lines, every), every, ())
+    assert (len(indexes), rest.rows) == (1, {})
+
+
+@pytest.mark.parametrize("line", ['"2026-01-20T09:07:58Z;10;20";18.94', '"2026-01-20T09:07:58Z";10;20;"18.94" ', '2026-01-20T09:07:58Z;10;20; "18.94"', '2026-01-20T09:07:58Z;1"0";20;18.94', '2026-01-20T09:07:58Z;"1""0";20;18.94', '"2026-01-20T09:07:58Z";10;20;18.94"'])  # fmt: skip
+def test_quotes_that_are_no_marks_of_a_field(station: Station, line: str) -> None:
+    """Beside rows that are read at once, each is a reject."""
+    station.write(f'{HEADER}"2026-01-20T09:07:58Z";10;"20";18.94\n{line}\n')
+    assert station.parse() == PARSED
+    assert [(number, text) for _, number, _, _, text in station.rejects()] == [(3, line)]
+
+
+@pytest.mark.parametrize("line", ["m0:10;m1:20;\\xff", "m0:10;m0:20", "m0:10;\x00m1:20"])
+def test_a_file_whose_one_line_of_keys_is_damaged(station: Station, line: str) -> None:
+    """The line is a reject: its other keys are declared, so nothing is wrong with the file."""
+    station.write(f"2026-01-20T09:07:58Z;{line}\n".replace("\\xff", "\udcff").encode("utf-8", "surrogateescape"))
+    assert station.parse() == {}
+    assert [reject[1] for reject in station.rejects()] == [1]

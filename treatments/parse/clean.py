@@ -23,6 +23,10 @@ LONG, SHORT = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])", "(0[469]|11)-(0[1-9]|
 FEBRUARY, LEAP_YEAR = "02-(0[1-9]|1[0-9]|2[0-8])", "((19|20|21)(0[48]|[2468][048]|[13579][26])|2000)"
 DATE = f"((19|20|21)[0-9][0-9]-({LONG}|{SHORT}|{FEBRUARY})|{LEAP_YEAR}-02-29)"  # each of three centuries, no other
 STAMP = DATE + r"[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])"
+BEYOND_ASCII = (  # one character of UTF-8, by the table of its well-formed bytes in the Unicode Standard (3-7)
+    r"[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}|\xed[\x80-\x9f][\x80-\xbf]"
+    r"|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}"
+)
 INTEGER, FLOAT = "-?[0-9]{1,18}", "-?([0-9]{1,18}([{0}][0-9]{1,18})?|[{0}][0-9]{1,18})"  # none overflows
 
 
@@ -38,16 +42,29 @@ def array_of(values, kind):
 
 def rows_of(lines, shape, params, days):
     """The rows of a file as a table of its declared columns, the lines they stand in, from 0, and the rest."""
-    form, candidates = form_of(params), ~shape.over
-    if _looks_clean(lines, shape, form, params):
+    form, candidates, bare = form_of(params), ~shape.over, _without_quotes(lines, params)
+    if _looks_clean(bare, shape, form, params):
         with suppress(pa.ArrowInvalid):  # the pattern tells which line that is of
-            return *_convert(lines, shape, candidates, None, {}, params), Rest({}, [], {}, 0, shape.names)
+            return *_convert(bare, shape, candidates, None, {}, params), Rest({}, [], {}, 0, shape.names)
     candidates &= np.diff(lines.ends, prepend=-1) <= LONG_LINE
-    clean, instants = _clean_lines(lines, shape, candidates, form, params)
+    clean, instants = _clean_lines(bare, shape, candidates, form, params)
     others = np.flatnonzero(~clean & ~shape.over).tolist()
     rest = read_rest(lines, others, shape, params, days)
-    table, indexes = _convert(lines, shape, clean, instants, rest.rows, params)
+    table, indexes = _convert(bare, shape, clean, instants, rest.rows, params)
     return table.select([name for name in table.column_names if name in rest.names]), indexes, rest
+
+
+def _without_quotes(lines, params):
+    """The lines, those among them without quotes whose quoted fields hold neither a quote nor a delimiter."""
+    if b'"' not in lines.data:
+        return lines
+    delimiter = re.escape(params["delimiter"])
+    field = f'([^"{delimiter}\n]*|"[^"{delimiter}\n]*")'
+    plain = lines.matching(f"^{field}({delimiter}{field})*\n")
+    codes = np.frombuffer(lines.data, np.uint8)
+    kept = (codes != ord('"')) | np.repeat(~plain, np.diff(lines.ends, prepend=-1))
+    data = codes[kept].tobytes()
+    return Lines(data, np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")))
 
 
 def _looks_clean(lines, shape, form, params):
@@ -117,7 +134,7 @@ def _pattern(shape, stamps, params):
     numbers = {"integer": INTEGER, "float": FLOAT.replace("{0}", params["decimal"])}
     plain = [word for word in params["null_values"] if re.fullmatch(r"[!#-9;-~]+", word)]
     nulls = "".join(f"|{re.escape(word)}" for word in plain if params["delimiter"] not in word)
-    text = rf'[^\x00-\x08\x0a-\x1f"\x7f-\xff{delimiter}]*'
+    text = rf'([^\x00-\x08\x0a-\x1f"\x7f-\xff{delimiter}]|{BEYOND_ASCII})*'
     times = dict(zip(times_of(params), stamps, strict=True))
     for place, name in enumerate(shape.names[: shape.width]):
         value = times.get(name) or (f"({numbers[known[name]]}{nulls})?" if name in known else text)

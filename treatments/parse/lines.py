@@ -247,7 +247,7 @@ def _keys(lines, first, over, params):
     sample = [_bare_fields(lines[index], params)[1:] for index in np.flatnonzero(keyed)[:20]]
     seen = Counter(tuple(field.partition(":")[0].rstrip(BLANKS) for field in fields) for fields in sample)
     keys = max(seen, key=seen.get)
-    return [*keys] if len(set(keys)) == len(keys) and all(KEY_VALUE.fullmatch(f"{key}:") for key in keys) else []
+    return [key for key in dict.fromkeys(keys) if KEY_VALUE.fullmatch(f"{key}:")]
 
 
 def _with_trailing(lines, first, names, what, over, params):
