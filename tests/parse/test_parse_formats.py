@@ -62,6 +62,17 @@ def test_skip_to(station: Station, mark: str) -> None:
     assert station.parse(skip_to="ts;") == PARSED
 
 
+@pytest.mark.parametrize(
+    "text", ["ts{0};a}b;m0\n", "m0;{clock};%s\n", "a}b;c{d;{}\n", "{};m0,m1\n2026-01-20T09:07:58Z;1;2;3\n"]
+)
+def test_headers_with_braces(station: Station, text: str) -> None:
+    """What is said of them shows them as they are."""
+    station.write(text)
+    assert station.parse() == {}
+    shown = text.partition("\n")[0]
+    assert shown in station.rejects()[0][3] + station.rejects()[0][4]
+
+
 def test_columns(station: Station) -> None:
     """They name the fields in order, the timestamp anywhere; doubled names over them are passed over by skip_to."""
     names = ["temp", "", "ts", "m1", "m0"]
@@ -252,7 +263,7 @@ def test_what_is_compressed_later(station: Station) -> None:
         ({"columns": ["m0"]}, "param `columns` lacks `ts`, the column of the time; it has: m0"),
         ({"columns": ["ts", "m0", "m0"]}, "param `columns` has `m0` twice"),
         ({"columns": ["ts", "a"]}, "param `columns` has none of the columns of `domains`: m0, m1, temp"),
-        ({"timestamp_format": "iso"}, "param `timestamp_format`: `iso` is no format; accepted: iso8601, epoch_s, epoch_ms, epoch_us, or a strptime pattern"),
+        ({"timestamp_format": "iso"}, "param `timestamp_format`: `iso` is no format; accepted: iso8601, epoch_s, epoch_ms, epoch_us, or a strptime pattern such as %d/%m/%Y %H:%M:%S"),
         ({"timestamp_format": "%d/%m/%Y %T"}, "param `timestamp_format`: `%d/%m/%Y %T` has `%T`; accepted: iso8601, epoch_s, epoch_ms, epoch_us, or a strptime pattern of %Y %y %m %d %j %H %I %M %S %f %p %z %b %a %B %A"),
         ({"timestamp_format": "%d/%m %H"}, "param `timestamp_format`: `%d/%m %H` states no date: it takes a year (%Y or %y), a month (%m or %b) and a day (%d)"),
         ({"timestamp_format": "%d/%m/%Y %I:%M"}, "param `timestamp_format`: `%d/%m/%Y %I:%M`: a clock of twelve hours takes both %I and %p"),

@@ -80,7 +80,7 @@ LOGGER_NAMES = [
     "a_SN1.csv", "b_SN2_2026-01-20.csv", "c_SN2_2026-01-21.tsv", "SN3 2026-01-20.dat", "e_SN5.CSV", "f_SN6.tsv", "f_SN7_SN8.dat", "g.csv", "f_SN4_2026-10-25.csv", "g_SN1_1969-12-31.DAT", "h_SN2_1234-01-01.csv"
 ]  # fmt: skip
 NO_STAMPS = ["", "now", "0", "-1", "-0.5", "1e9", "1768900078.1234567891", "2026-01-20T09:07:58Z", "20/01/2026 09:07:58", "30/02/2026 09:07:58", "01/20/26 13:07:58 PM", "01/20/26 00:07:58 AM", "9" * 30, "\u0661"]  # fmt: skip
-JUNK = ["Station 4", "", "\0\0", '"Plot Title: pier"', "x;y;z", "a,b", "# made by", "sep=,", "ts", "2026-01-20T09:07:58Z;1;2;3", "m0;m1"]  # fmt: skip
+JUNK = ["Station 4", "", "\0\0", '"Plot Title: pier"', "x;y;z", "a,b", "# made by", "sep=,", "a}b;{c", "{}", "ts", "2026-01-20T09:07:58Z;1;2;3", "m0;m1"]  # fmt: skip
 STATED_BITS = [b"#", b"# boot\n", b"#\xff\n", b"!", b"\xe9", b"\x81", b"\0", b"\xff\xfe", b"\xd8\0", b"\0\xd8", b"\n\0", b"AM", b"pm", b"/", b"13", b"31", b"+01:00", b"1,5", b"9" * 20, b'""']  # fmt: skip
 
 

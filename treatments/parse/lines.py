@@ -197,7 +197,7 @@ def shape_of(lines, params):
         return shape(times, len(times), -1)
     names = _bare_fields(lines[first], params)
     seems = next((mark for mark in ",\t;|" if len(names) == 1 and mark in names[0]), None)
-    no_column = f"its header has no column `{{}}`: {';'.join(names)[:200]}"
+    no_column = f"its header has no column `{times[0]}`: {';'.join(names)[:200]}"
     if columns:
         after = first if header is None else header + params["unit_lines"] + 1
         if seems and header is None and (second is None or seems in lines[second].decode("utf-8", "replace")):
@@ -215,16 +215,16 @@ def shape_of(lines, params):
         if twice := [name for name in declared if names.count(name) > 1]:
             raise RejectedFileError(f"its header names {', '.join(twice)} twice")
         if missing := [name for name in times if name not in names]:
-            raise RejectedFileError(no_column.format(missing[0]))
+            raise RejectedFileError(f"its header has no column `{missing[0]}`: {';'.join(names)[:200]}")
         names = _with_trailing(lines, first + 1 + params["unit_lines"], names, "its header", over, params)
         return shape(names, len(names), first)
     if not form.first.fullmatch(names[0]):  # the line is damaged, if a row follows
         what = form.what.removeprefix("ISO 8601 ")
         reason = f"its first field {names[0][:100]!r} is no {what}, and its first line names no declared column"
         if seems:
-            reason = f"{no_column.format(times[0])}; its delimiter seems to be {seems!r}: set the param `delimiter`"
+            reason = f"{no_column}; its delimiter seems to be {seems!r}: set the param `delimiter`"
         elif len(list(filter(None, names))) > 1 and not any(map(NUMBER[params["decimal"]].fullmatch, names)):
-            raise RejectedFileError(no_column.format(times[0]))  # rows of columns that nobody knows would follow
+            raise RejectedFileError(no_column)  # rows of columns that nobody knows would follow
         if second is None or not form.first.fullmatch(_bare_fields(lines[second], params)[0]):
             raise RejectedFileError(reason)
         first = second

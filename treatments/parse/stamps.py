@@ -123,7 +123,8 @@ def _check(name, parts):
         accepted = f"iso8601, {', '.join(DIGITS)}, or a strptime pattern of {' '.join(f'%{key}' for key in TEXTS)}"
         raise ValueError(f"`{name}` has `{unknown}`; accepted: {accepted}")
     if not keys:
-        raise ValueError(f"`{name}` is no format; accepted: iso8601, {', '.join(DIGITS)}, or a strptime pattern")
+        accepted = f"iso8601, {', '.join(DIGITS)}, or a strptime pattern such as %d/%m/%Y %H:%M:%S"
+        raise ValueError(f"`{name}` is no format; accepted: {accepted}")
     for one in ("Yy", "mbBj", "d", "j", "HI", "M", "S", "f", "p", "z", "aA"):
         if len(found := [key for key in keys if key in one]) > 1:
             raise ValueError(f"`{name}` states one thing twice: %{found[0]} and %{found[1]}")
