@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import REPO
+from .conftest import REPO, SmallProject
 
 # a part imports what stands in an earlier row, or beside it where nothing below forbids that
 ROWS = (
@@ -132,3 +132,44 @@ def test_few_parameters(path: Path) -> None:
         arguments = [*one.args.posonlyargs, *one.args.args, *one.args.kwonlyargs, one.args.vararg, one.args.kwarg]
         names = [argument.arg for argument in arguments if argument and argument.arg not in ("self", "cls")]
         assert len(names) <= 5 or one.name in PUBLIC or path.stem == "errors", f"{one.name}: {names}"
+
+
+def test_one_run_moves_little_between_modules(project: SmallProject) -> None:
+    """A run of three days is read in few places: at most 80 calls lead from one module into another."""
+    project.treatment("copy", COPY, days={"before": 0, "after": 0})
+    for day in ("2026-01-01", "2026-01-02", "2026-01-03"):
+        (project.input / f"x__{day}.parquet").write_text(day, encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", PROFILED], capture_output=True, text=True, check=True)
+    moves = json.loads(done.stdout)
+    assert len(list(project.output.iterdir())) == 3
+    assert len(moves) <= 80, "\n".join(moves)
+
+
+COPY = """
+import os, shutil
+def run(input_dir, output_dir, params):
+    for name in os.listdir(input_dir):
+        shutil.copy(f"{input_dir}/{name}", output_dir)
+"""
+PROFILED = f"""
+import json, sys
+sys.path.insert(0, {str(REPO)!r})
+from pymyx.core.runner import run_treatment
+moves = []
+
+def ours(frame):
+    return "/pymyx/" in frame.f_code.co_filename and frame.f_code.co_name != "<module>"
+
+def look(frame, event, argument):
+    if event == "call" and ours(frame):
+        caller = frame.f_back
+        while caller and not ours(caller):
+            caller = caller.f_back
+        if caller and caller.f_code.co_filename != frame.f_code.co_filename:
+            moves.append(f"{{caller.f_code.co_qualname}} > {{frame.f_code.co_qualname}}")
+
+sys.setprofile(look)
+run_treatment("copy", "data/in", "data/out")
+sys.setprofile(None)
+print(json.dumps(moves))
+"""

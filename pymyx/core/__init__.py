@@ -7,7 +7,7 @@
 
 The walk of one run, in the terms of the code:
 
-    runner.run_treatment          options_and_listener, check_step: all that can be wrong beforehand is said now
+    runner.run_treatment          options_and_listener, load_step: all that can be wrong beforehand is said now
       lock.locked                 one run at a time on an output folder; stages of killed runs go
       runner.execute              the life of one execution
         plan.plan_step            facts.look: manifest, files, code, as they are; make_plan: which days are stale, why

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from pymyx.core.contract.models import Days, Failure
 from pymyx.core.contract.treatment import Step
-from pymyx.core.errors import Fault, PublishError, TreatmentError, as_unicode, counted
+from pymyx.core.errors import Fault, PublishError, TreatmentError, counted
 from pymyx.core.incremental.facts import Facts
 from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
@@ -45,7 +45,8 @@ class Chunks:
     """What one execution makes.
 
     `published` and `days` are the files and days that are in place so far, `cpu_s` and `peak_mb` what the children
-    used; `failures` are the chunks that failed and were not tried in halves.
+    used, `day_s` the seconds that one last took for each day (0: unknown); `failures` are the chunks that failed and
+    were not tried in halves.
     """
 
     step: Step
@@ -54,6 +55,7 @@ class Chunks:
     output: Output
     options: Options
     listener: Listener
+    day_s: float
     published: list[Published] = field(default_factory=list)
     days: list[str] = field(default_factory=list)
     cpu_s: float = 0.0
@@ -71,7 +73,7 @@ class Chunks:
         """
         step, plan, output, started = self.step, self.plan, self.output, time.monotonic()
         stale, at_once = list(plan.stale), self.options.children
-        runs = split(stale, at_once, output.manifest.day_s) if stale else []
+        runs = split(stale, at_once, self.day_s) if stale else []
         self._child_s = 0.0
         self._queue = deque(Chunk(days) for days in runs)
         self._slow: set[Chunk] = set()  # of more days than there was time for
@@ -96,7 +98,7 @@ class Chunks:
                         chunk = self._queue.popleft()
                         self.failures.pop(chunk.half_of, None)  # type: ignore[arg-type]  # None is none of them
                         stack = ExitStack()
-                        stage = stack.enter_context(staged(step.output_dir, step.output_shown))
+                        stage = stack.enter_context(staged(output.path.parent, output.shown))
                         stages.push(stack)
                         places, names = self._inputs_of(chunk)
                         work = Work(
@@ -136,16 +138,13 @@ class Chunks:
                 nothing_left = error.faults
             if self.failures:
                 raise self._failure((*nothing_left, *late_faults(step, plan)))
+            if self.days and not plan.whole:
+                self.day_s = round(self._child_s / len(self.days), 3) or self.day_s
         except PublishError as error:
             failed = self._failure(()).faults if self.failures else ()
             raise PublishError(*error.faults, *failed, *late_faults(step, plan)) from error
         finally:
             self._tell_of_removed()
-
-    @property
-    def day_s(self) -> float:
-        """Seconds that a child took for each day; 0 where none was made, or the whole folder at once."""
-        return 0.0 if self.plan.whole or not self.days else round(self._child_s / len(self.days), 3)
 
     def _inputs_of(self, chunk: Chunk) -> tuple[dict[str, str], list[str] | None]:
         """The input files of its days, by name with that on the disk; and what a child sees: None for the folder."""
@@ -280,4 +279,4 @@ def _were(days: list[str], what: str) -> str:
 def _first_warning(output: str) -> str:
     """The first warning in what a child printed, as far as that was kept."""
     warnings = (line.removeprefix(MARK) for line in output.splitlines() if line.startswith(MARK))
-    return as_unicode(next(warnings, "")[:LONGEST_WARNING])
+    return next(warnings, "")[:LONGEST_WARNING]

@@ -51,6 +51,7 @@ class Options:
     prune: bool = False
     keep_going: bool = False
     verify: int = 0
+    children: int = field(init=False)  # at once
     choice: Choice = field(init=False)
     notes: tuple[str, ...] = field(init=False)
     shortfall: str = field(init=False)
@@ -72,6 +73,7 @@ class Options:
             for which, text, day in (("from", self.from_, first), ("to", self.to, last))
             if text and text != day
         ]
+        object.__setattr__(self, "children", self.jobs or self.processors)
         object.__setattr__(self, "choice", Choice(first, last, force=self.force, prune=self.prune))
         object.__setattr__(self, "notes", tuple(rounded))
         object.__setattr__(self, "shortfall", shortfall(self.confine))
@@ -80,11 +82,6 @@ class Options:
     def processors(self) -> int:
         """The processors that this process may use."""
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-    @property
-    def children(self) -> int:
-        """Children at once."""
-        return self.jobs or self.processors
 
     def share_of(self, children: int) -> int:
         """Processors for each of so many children; OMP_NUM_THREADS bounds it: so one of several devices has its own."""

@@ -59,6 +59,18 @@ def absolute(path: str | os.PathLike[str], name: str = "") -> Path:
     return Path(os.path.abspath(path))
 
 
+def folders_of(
+    input_dir: str | os.PathLike[str], output_dir: str | os.PathLike[str], data: str | os.PathLike[str] | None
+) -> tuple[Path, Path]:
+    """Input and output folder of a run, absolute; named from the data root where one is given, as in a flow.
+
+    Raises:
+        UsageError: one of them is the empty text.
+    """
+    folders = absolute(input_dir, "input"), absolute(output_dir, "output")
+    return folders if data is None else (absolute(Path(data, input_dir)), absolute(Path(data, output_dir)))
+
+
 def find_project(
     root: str | os.PathLike[str] | None = None,
     *,

@@ -17,11 +17,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from pymyx.core.chunks import Chunks
-from pymyx.core.contract.models import Days
 from pymyx.core.contract.run_py import is_stub
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import (
@@ -34,17 +32,16 @@ from pymyx.core.errors import (
     as_unicode,
     counted,
 )
-from pymyx.core.incremental.facts import Facts
 from pymyx.core.incremental.files import day_of
 from pymyx.core.incremental.lock import locked, network_disk
-from pymyx.core.incremental.manifest import LastSuccess, Manifest, Output, manifest_path, results
-from pymyx.core.incremental.plan import MOST_NAMED, Plan, by_day, in_words, late_faults, plan_step
+from pymyx.core.incremental.manifest import LastSuccess, Manifest, Output, manifest_path
+from pymyx.core.incremental.plan import MOST_NAMED, Plan, in_words, late_faults, plan_step
 from pymyx.core.incremental.publish import clear_pending
 from pymyx.core.isolation.children import signals_held
 from pymyx.core.logger import log_event, now
 from pymyx.core.options import Listener, Options, options_and_listener
-from pymyx.core.project import absolute, find_project
-from pymyx.core.validator import check_input, check_output, check_step
+from pymyx.core.project import find_project, folders_of
+from pymyx.core.validator import load_step
 from pymyx.core.verify import verify
 
 LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
@@ -96,7 +93,7 @@ def run_treatment(
         LateDataError: there is new input for days whose other input files were archived.
     """
     chosen, listener = options_and_listener(options)
-    step = _step_alone(name, _folders(data, input_dir, output_dir), params or {}, root, data)
+    step = load_step(find_project(root, data=data), name, folders_of(input_dir, output_dir, data), params or {})
     with locked(step.output_dir, step.output_shown) as lock:
         return execute(step, chosen, listener, lock)
 
@@ -131,27 +128,8 @@ def plan_treatment(
         UsageError: as `run_treatment`.
     """
     chosen, _ = options_and_listener(options)
-    step = _step_alone(name, _folders(data, input_dir, output_dir), params or {}, root, data)
+    step = load_step(find_project(root, data=data), name, folders_of(input_dir, output_dir, data), params or {})
     return Planned(name, step.input_shown, step.output_shown, plan_step(step, chosen.choice)[1])
-
-
-Folder = str | os.PathLike[str]
-
-
-def _folders(data: Folder | None, input_dir: Folder, output_dir: Folder) -> tuple[Path, Path]:
-    """Input and output folder as absolute paths, named from the data root where one is given."""
-    folders = absolute(input_dir, "input"), absolute(output_dir, "output")
-    return folders if data is None else (absolute(Path(data, input_dir)), absolute(Path(data, output_dir)))
-
-
-def _step_alone(
-    name: str, folders: tuple[Path, Path], params: dict[str, Any], root: Folder | None, data: Folder | None
-) -> Step:
-    """A run of one treatment as a step, checked wholly; see `run_treatment`."""
-    step = check_step(find_project(root, data=data), name, folders, params)
-    check_input(step)
-    check_output(step)
-    return step
 
 
 def execute(step: Step, options: Options, listener: Listener, lock: int) -> Result:
@@ -163,10 +141,12 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
     facts, plan = plan_step(step, options.choice)
     name, shown = step.treatment.name, step.output_shown
     manifest = facts.manifest or Manifest(treatment=name, input_dir=as_unicode(step.input_shown))
-    output = Output(step.output_dir, shown, lock, manifest)
-    clear_pending(output)
-    _tell_of_plan(step, facts, plan, options, listener)
-    chunks = Chunks(step, facts, plan, output, options, listener)
+    output = Output(step.output_dir, shown, lock, manifest, manifest_path(step.output_dir))
+    if manifest.pending:
+        clear_pending(output)
+    day_s = manifest.last_success.day_s if manifest.last_success else 0.0
+    chunks = Chunks(step, facts, plan, output, options, listener, day_s)
+    _tell_of_plan(chunks)
     log = partial(log_event, step.project.log, treatment=name, input_dir=step.input_shown, output_dir=shown)
     duration_ms = 0
 
@@ -177,8 +157,7 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
         if facts.manifest and (facts.remember(manifest, plan.shrunk) or healed):
             output.write_manifest()
     else:
-        if not plan.whole:
-            manifest.days = by_day(manifest.days, step.treatment.days or Days(before=0, after=0))
+        manifest.days = plan.made
         facts.remember(manifest, plan.shrunk)
         with signals_held():  # one strikes while children are waited for, never in the middle of publishing
             try:
@@ -191,7 +170,7 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
                 duration_ms = round((time.monotonic() - started) * 1000)
                 manifest.last_error = None
                 manifest.last_success = LastSuccess(
-                    ts=now(), duration_ms=duration_ms, versions=_versions(), day_s=chunks.day_s or manifest.day_s
+                    ts=now(), duration_ms=duration_ms, versions=_versions(), day_s=chunks.day_s
                 )
                 output.write_manifest()
                 if failure := set_aside_only(step, manifest):
@@ -212,8 +191,8 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
     # what no success may hide: `days` that say too little, archived input, a folder that only holds rejects
     if options.verify:
         verify(chunks)
-    if late := late_faults(step, plan):
-        raise LateDataError(*late)
+    if plan.late or plan.shrunk:
+        raise LateDataError(*late_faults(step, plan))
     if plan.idle and (failure := set_aside_only(step, manifest)):  # who made something has asked
         raise failure
     files = tuple(sorted(file for one in chunks.published for file in one.names))
@@ -235,7 +214,7 @@ def _end_in_error(
         log(status="error", duration_ms=round((time.monotonic() - started) * 1000), error=headline)
     except PymyxError as unlogged:
         listener.show(f"error: {unlogged}\n")
-    if manifest_path(output.folder).exists():
+    if output.path.exists():
         output.manifest.last_error = as_unicode(headline)
         with suppress(PymyxError):
             output.write_manifest()
@@ -243,8 +222,8 @@ def _end_in_error(
 
 def set_aside_only(step: Step, manifest: Manifest) -> TreatmentError | None:
     """The error of a folder that owns files set aside and no others: the step has failed, whatever it says."""
-    names = sorted(manifest.outputs)
-    if not names or results(names):
+    names = manifest.set_aside_only
+    if not names:
         return None
     first = next((made.warning for _, made in sorted(manifest.days.items()) if made.warning), "")
     what = f"treatment `{step.treatment.name}` made no result, it set all aside{first and f': {first}'}"
@@ -263,12 +242,12 @@ def _so_far(chunks: Chunks) -> str:
     return "; ".join([f"{len(made)} of {len(stale)} days were published", *others])
 
 
-def _tell_of_plan(step: Step, facts: Facts, plan: Plan, options: Options, listener: Listener) -> None:
+def _tell_of_plan(chunks: Chunks) -> None:
     """Say what the user should know before a plan is carried out."""
-    source, shown, path = step.input_shown, step.output_shown, manifest_path(step.output_dir)
-    notes = []
-    if facts.manifest is None and path.exists():
-        notes.append(f"the manifest of `{shown}` is damaged, all is made again: {path}")
+    facts, plan, options, listener = chunks.facts, chunks.plan, chunks.options, chunks.listener
+    source, shown, notes = chunks.step.input_shown, chunks.output.shown, []
+    if facts.manifest is None and chunks.output.path.exists():
+        notes.append(f"the manifest of `{shown}` is damaged, all is made again: {chunks.output.path}")
     for name, why in facts.odd.items():
         listener.show(f"warning: `{source}/{name}` is passed over: {why}\n")
     for name, (before, now_) in facts.smaller.items():
@@ -289,7 +268,7 @@ def _tell_of_plan(step: Step, facts: Facts, plan: Plan, options: Options, listen
         notes.append(f"{what} (orphan): {in_words(list(plan.unowned))}")
     for note in notes:
         listener.show(f"note: {note}\n")
-    if kind := network_disk(step.output_dir):
+    if kind := network_disk(chunks.output.folder):
         listener.show_once(f"on a network disk ({kind}) locks and file times may be weaker: run it from one machine")
 
 

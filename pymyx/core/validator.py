@@ -16,10 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pymyx.core.contract.grants import grant_faults
 from pymyx.core.contract.models import Flow, FlowStep, Treatment, json_schema
 from pymyx.core.contract.reading import place, read_contract, read_json
-from pymyx.core.contract.treatment import Step, check_treatment, merge_params, name_faults, treatment_names
+from pymyx.core.contract.treatment import Step, check_step, check_treatment, name_faults, treatment_names
 from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
 from pymyx.core.project import Project, absolute, find_project
 
@@ -37,10 +36,23 @@ def load_flow(project: Project, name: str) -> list[Step]:
     outputs = [step.output_dir for step in steps]
     for number, step in enumerate(steps):
         if step.input_dir not in outputs[:number]:
-            where = place(project.shown(project.flows / f"{name}.json"), ("steps", number, "input"))
+            where = place(f"flows/{name}.json", ("steps", number, "input"))
             check_input(step, where, outputs)
         check_output(step)
     return steps
+
+
+def load_step(project: Project, name: str, folders: tuple[Path, Path], params: dict[str, Any]) -> Step:
+    """A treatment between an input and an output folder, checked with its params and both folders.
+
+    Raises:
+        ContractError: as `check_step`.
+        UsageError: a folder cannot be read from, or written to.
+    """
+    step = check_step(project, name, folders, params)
+    check_input(step)
+    check_output(step)
+    return step
 
 
 def check_flow(project: Project, name: str) -> tuple[list[Step], list[Fault]]:
@@ -48,7 +60,7 @@ def check_flow(project: Project, name: str) -> tuple[list[Step], list[Fault]]:
     flow, faults = read_flow(project, name)
     if not flow:
         return [], faults
-    shown = project.shown(project.flows / f"{name}.json")
+    shown = f"flows/{name}.json"
     faults += _graph_faults(project, flow.steps, shown)
     steps: list[Step] = []
     for number, step in enumerate(flow.steps):
@@ -74,23 +86,6 @@ def read_flow(project: Project, name: str) -> tuple[Flow | None, list[Fault]]:
     path = project.flows / f"{name}.json"
     flow, faults = read_contract(path, project.shown(path), Flow)
     return flow, faults + (name_faults(flow.name, name, "file", project.shown(path)) if flow else [])
-
-
-def check_step(
-    project: Project, name: str, folders: tuple[Path, Path], params: dict[str, Any], where: str = ""
-) -> Step:
-    """A treatment between two `folders`, its contract, params and grants checked; `where` begins what names its keys.
-
-    Raises:
-        ContractError: there is no such treatment, or it or the params break its contract; holds every fault.
-    """
-    treatment, faults = check_treatment(project, name, f"{where}treatment" if where else "")
-    if treatment is None or faults:
-        raise ContractError(*faults)
-    step = Step(project, treatment, *folders, merge_params(treatment, params, f"{where}params"))
-    if faults := grant_faults(project, treatment, step.output_dir):
-        raise ContractError(*faults)
-    return step
 
 
 def _graph_faults(project: Project, steps: list[FlowStep], shown: str) -> list[Fault]:
@@ -245,7 +240,7 @@ def _shared_faults(project: Project, checked: set[str]) -> list[Fault]:
                 how = " with other params" if reads_the_same else f" from `{_in_data(project, other.input_dir)}`"
             folder = _in_data(project, step.output_dir)
             what = f"the output folder `{folder}` is written by two flows, from different steps"
-            where = place(project.shown(project.flows / f"{name}.json"), ("steps", number, "output"))
+            where = place(f"flows/{name}.json", ("steps", number, "output"))
             note = f"step {first + 1} `{other.treatment.name}` of flow `{flow}` writes it{how}"
             hint = "let each write to a folder of its own, or make the steps the same"
             faults.append(Fault(what, where, notes=(note,), hint=hint))

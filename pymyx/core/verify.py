@@ -13,10 +13,11 @@ from contextlib import suppress
 
 from pymyx.core.chunks import Chunks
 from pymyx.core.errors import Fault, PymyxError, TreatmentError, as_unicode
-from pymyx.core.incremental.files import day_of, hash_of
+from pymyx.core.incremental.files import day_of
 from pymyx.core.incremental.manifest import WHOLE
 from pymyx.core.incremental.plan import in_words, split
-from pymyx.core.incremental.stage import left_on, staged
+from pymyx.core.incremental.publish import take_stock
+from pymyx.core.incremental.stage import staged
 from pymyx.core.isolation.children import Children, signals_held
 from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.logger import log_event
@@ -75,7 +76,7 @@ def _drawn(chunks: Chunks) -> list[str]:
     ]
     if not sure:
         return []
-    edges = {edge for run in split(sure, options.children, manifest.day_s) for edge in (run[0], run[-1])}
+    edges = {edge for run in split(sure, options.children, chunks.day_s) for edge in (run[0], run[-1])}
     in_order = sorted(random.sample(sure, len(sure)), key=lambda day: (day not in manifest.unproven, day not in edges))
     failed = [day for day in sure if day in manifest.unproven]
     return sorted(in_order[: max(options.verify, len(failed))])
@@ -91,7 +92,7 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
     names = None if whole else chunks.facts.on_disk(plan.windows[day])
     if whole and (unseen := chunks.facts.odd.keys() | {*chunks.facts.on_disk(plan.shrunk)}):
         names = sorted({*os.listdir(step.input_dir)} - unseen)
-    with staged(output.folder, output.shown) as stage, Children() as children:
+    with staged(output.path.parent, output.shown) as stage, Children() as children:
         order = order_for(step, stage, names, chunks.options, output.lock)
         order.days = None if whole else [day]
         order.processors, order.show = chunks.options.share_of(1), chunks.listener.show
@@ -102,9 +103,9 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
             unchanged = f"it was run from {what} to verify `{output.shown}`, which is left as it is"
             raise treatment_error(order, ending, time.monotonic() - child.started, unchanged)
         files: dict[str, Files] = {}
-        for name, kind in left_on(stage.output_dir, stage.file_mode).items():
-            of = WHOLE if plan.whole else day_of(name)
-            files.setdefault(of, {})[name] = hash_of(stage.output_dir / name) if kind == "file" else kind
+        left = take_stock(stage.output_dir, stage.file_mode)
+        for name, kind in left.kinds.items():
+            files.setdefault(WHOLE if plan.whole else day_of(name), {})[name] = left.hashes.get(name, kind)
         return files
 
 

@@ -77,7 +77,6 @@ class Here:
         self._at_work: dict[Child, tuple[Work, Order, dict[str, KnownFile], dict[str, str]]] = {}
 
     def __enter__(self) -> Here:
-        self._children.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:

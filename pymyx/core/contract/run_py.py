@@ -54,9 +54,9 @@ def check_source(path: Path, shown: str) -> list[Fault]:
 
 def is_stub(path: Path) -> bool:
     """Whether the `run` of a checked run.py does nothing yet."""
-    body = next(one.body for one in _functions(ast.parse(path.read_bytes()).body) if one.name == "run")
-    plain = (one.value if isinstance(one, ast.Expr) else one for one in body)
-    return all(isinstance(one, ast.Pass | ast.Constant) for one in plain)
+    run = {one.name: one for one in _functions(ast.parse(path.read_bytes()).body)}["run"]
+    plain = [one.value if isinstance(one, ast.Expr) else one for one in run.body]
+    return {type(one) for one in plain} <= {ast.Pass, ast.Constant}
 
 
 def _functions(body: list[ast.stmt]) -> list[Function]:

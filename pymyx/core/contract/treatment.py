@@ -58,21 +58,39 @@ def load_treatment(project: Project, name: str) -> Treatment:
     return treatment
 
 
-def check_treatment(project: Project, name: str, where: str = "") -> tuple[Treatment | None, list[Fault]]:
+def check_step(
+    project: Project, name: str, folders: tuple[Path, Path], params: dict[str, Any], where: str = ""
+) -> Step:
+    """A treatment between two `folders`, its contract, params and grants checked; `where` begins what names its keys.
+
+    Raises:
+        ContractError: there is no such treatment, or it or the params break its contract; holds every fault.
+    """
+    treatment, faults = check_treatment(project, name, f"{where}treatment" if where else "", folders[1])
+    if treatment is None or faults:
+        raise ContractError(*faults)
+    return Step(project, treatment, *folders, merge_params(treatment, params, f"{where}params"))
+
+
+def check_treatment(
+    project: Project, name: str, where: str = "", output_dir: Path | None = None
+) -> tuple[Treatment | None, list[Fault]]:
     """Check treatments/<name>/: treatment.json and run.py. The model is None when treatment.json is at fault.
 
-    `where` is how messages name the place that asks for this treatment.
+    `where` is how messages name the place that asks for this treatment, `output_dir` the folder it is to write to.
     """
     folder, names = project.treatments / name, treatment_names(project)
     if name not in names:
         accepted = (f"accepted: {listed(names)}",)
         return None, [Fault(f"no treatment `{name}`", where, accepted, hint=did_you_mean(name, names))]
-    shown = project.shown(folder / "treatment.json")
+    shown = f"treatments/{name}/treatment.json"
     treatment, faults = read_contract(folder / "treatment.json", shown, Treatment)
     if treatment:
         faults += name_faults(treatment.name, name, "folder", shown)
-        faults += _default_faults(treatment, shown) + grant_faults(project, treatment)
-    return treatment, faults + check_source(folder / "run.py", project.shown(folder / "run.py"))
+        faults += _default_faults(treatment, shown)
+    if treatment and treatment.allow.read:
+        faults += grant_faults(project, treatment, output_dir)
+    return treatment, faults + check_source(folder / "run.py", f"treatments/{name}/run.py")
 
 
 def merge_params(treatment: Treatment, given: dict[str, Any], where: str) -> dict[str, Any]:
@@ -84,14 +102,11 @@ def merge_params(treatment: Treatment, given: dict[str, Any], where: str) -> dic
         ContractError: a param is unknown, missing or of another type; holds every fault.
     """
     declared, named = treatment.params, f"of treatment `{treatment.name}`"
-    accepted = (f"accepted: {listed(declared)}",)
-    faults = [
-        Fault(
-            f"treatment `{treatment.name}` has no parameter `{key}`", where, accepted, hint=did_you_mean(key, declared)
-        )
-        for key in given
-        if key not in declared
-    ]
+    faults = []
+    for name in given:
+        if name not in declared:
+            what = f"treatment `{treatment.name}` has no parameter `{name}`"
+            faults.append(Fault(what, where, (f"accepted: {listed(declared)}",), hint=did_you_mean(name, declared)))
     for name, value in given.items():
         if name in declared:
             faults += _value_faults(f"param `{{}}` {named}", name, declared[name], value, where)

@@ -131,7 +131,7 @@ def code_of(folder: Path) -> dict[str, str]:
     """The hashes of a treatment's files, by path: every regular file but treatment.json, caches and hidden files."""
     files, others = _files_below(folder, lambda name: name[0] != "." and name != "__pycache__")
     files.pop("treatment.json", None)
-    return {**others, **{path: hash_of(place) for path, place in files.items()}}
+    return {**others, **hashes_of(files)}
 
 
 def granted_files(
@@ -194,6 +194,11 @@ def hash_of(path: str | os.PathLike[str]) -> str:
         return ""
     except OSError:  # the treatment will say why
         return UNREADABLE
+
+
+def hashes_of(places: dict[str, str]) -> dict[str, str]:
+    """The hashes of files, by name; `places` are their paths."""
+    return {name: hash_of(place) for name, place in places.items()}
 
 
 def _hashed(

@@ -107,9 +107,10 @@ class Manifest(BaseModel, defer_build=True):
         return {name: known for made in self.days.values() for name, known in made.outputs.items()}
 
     @property
-    def day_s(self) -> float:
-        """Seconds that a child last took for each day; 0 if unknown."""
-        return self.last_success.day_s if self.last_success else 0.0
+    def set_aside_only(self) -> list[str]:
+        """The files that it owns, sorted, where none of them is a result."""
+        names = sorted(self.outputs)
+        return [] if results(names) else names
 
 
 @dataclass
@@ -117,24 +118,24 @@ class Output:
     """The output folder of a step while a run holds its lock.
 
     `shown` is how messages name it, `lock` is the descriptor of its lock, `manifest` what is remembered of it: kept up
-    to date in memory until it is written.
+    to date in memory until it is written to `path`.
     """
 
     folder: Path
     shown: str
     lock: int
     manifest: Manifest
+    path: Path
 
-    def write_manifest(self) -> Path:
-        """Replace the manifest, atomically, and return its path; a first one is given its id.
+    def write_manifest(self) -> None:
+        """Replace the manifest, atomically; a first one is given its id.
 
         Its bytes are on the disk when this returns; should its name be lost with the power, the one before is there.
 
         Raises:
             PublishError: it cannot be written.
         """
-        path = manifest_path(self.folder)
-        new = path.with_name("manifest.json.new")
+        new = self.path.with_name("manifest.json.new")
         self.manifest.id = self.manifest.id or os.urandom(8).hex()
         text = self.manifest.model_dump_json()
         if "\ufffd" in text:  # pydantic put it in place of what is not UTF-8 in a name
@@ -145,12 +146,11 @@ class Output:
                 file.write(text.encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())  # else a power cut could leave the new name with none of its bytes
-            os.replace(new, path)  # a reader, or a run after a kill, meets the old manifest or the new one
+            os.replace(new, self.path)  # a reader, or a run after a kill, meets the old manifest or the new one
         except OSError as error:
             what = f"the manifest cannot be written: {error.strerror}"
             hint = "make room, then run it again: it repairs what was left half done"
-            raise PublishError(Fault(what, str(path), hint=hint)) from error
-        return path
+            raise PublishError(Fault(what, str(self.path), hint=hint)) from error
 
 
 def state_dir(output_dir: Path) -> Path:

@@ -69,6 +69,7 @@ class Plan:
         unowned: what no run owns in the output folder: its days, and the names of files of no day.
         undated: the input files of no day, where the treatment could be run day by day without them.
         lost: days with results that have no input file any more, or `whole`, where some of its files are gone.
+        made: what was made, by day: by the day of its name also what a run over the whole folder made.
         whole: whether the step is run over its whole folder.
         idle: whether there is nothing to do.
     """
@@ -84,6 +85,7 @@ class Plan:
     unowned: tuple[str, ...]
     undated: tuple[str, ...]
     lost: tuple[str, ...]
+    made: dict[str, MadeDay]
     whole: bool
     idle: bool
 
@@ -130,7 +132,7 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
     whole = facts.days is None or not facts.inputs or bool(undated)
     looks = facts.days or Days(before=0, after=0)
     recorded = facts.manifest.days if facts.manifest else {}
-    made = recorded if whole else by_day(recorded, looks)
+    made = recorded if whole else _by_day(recorded, looks)
 
     # what there is to make them from; of a raw file that lost lines, what was made from it tells more
     shrunk = {
@@ -190,6 +192,7 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
         unowned=tuple(sorted(unowned - reasons.keys())),
         undated=undated,
         lost=tuple(lost),
+        made=made,
         whole=whole,
         idle=not stale and not chosen_gone,
     )
@@ -259,7 +262,7 @@ def _around(day: str, before: int, after: int) -> list[str]:
     return [date.fromordinal(number).isoformat() for number in numbers]
 
 
-def by_day(recorded: dict[str, MadeDay], looks: Days) -> dict[str, MadeDay]:
+def _by_day(recorded: dict[str, MadeDay], looks: Days) -> dict[str, MadeDay]:
     """What was made, by day, also where a run over the whole folder made it.
 
     Each day then has the files of its name, made from the input of its window, and from all input of no day; files

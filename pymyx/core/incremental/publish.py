@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from pymyx.core.errors import Fault, PublishError, letting_go
-from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, stat_key
+from pymyx.core.incremental.files import UNREADABLE, day_of, hash_of, hashes_of, stat_key
 from pymyx.core.incremental.manifest import WHOLE, KnownFile, MadeDay, Output, results
 from pymyx.core.incremental.plan import Plan, in_words
 from pymyx.core.incremental.stage import kind_of, left_on
@@ -54,11 +54,11 @@ def take_stock(folder: Path, file_mode: int) -> Left:
     """
     try:
         kinds = left_on(folder, file_mode)
-        files = [name for name, kind in kinds.items() if kind == "file"]
-        hashes = {name: hash_of(folder / name) for name in files}
-        for name in files:
-            flush_to_disk(folder / name)
-        sizes = {name: (folder / name).stat().st_size for name in files}
+        files = {name: str(folder / name) for name, kind in kinds.items() if kind == "file"}
+        hashes = hashes_of(files)
+        for place in files.values():
+            flush_to_disk(place)
+        sizes = {name: os.path.getsize(place) for name, place in files.items()}
     except OSError as error:
         what = f"what it wrote cannot be read, or kept: {error.strerror}"
         raise PublishError(Fault(what, str(error.filename or folder))) from error
@@ -108,7 +108,8 @@ def publish(left: Left, removal: Removal, made: dict[str, MadeDay], context: set
     # the intent is on the disk, with its name, as the bytes are: a kill then shows which files are half a day's
     if moving:
         manifest.pending = {name: hashes[name] for name in moving}
-        flush_to_disk(output.write_manifest().parent)
+        output.write_manifest()
+        flush_to_disk(output.path.parent)
 
     # each file is replaced in one step, so a reader meets the old one or the new one, never a part
     moved = 0
@@ -218,7 +219,7 @@ def _unpublished(output: Output, error: OSError, note: str) -> PublishError:
     return PublishError(Fault(what, str(error.filename2 or error.filename or output.folder), notes=(note,)))
 
 
-def flush_to_disk(path: Path) -> None:
+def flush_to_disk(path: str | os.PathLike[str]) -> None:
     """See that a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -230,8 +231,6 @@ def flush_to_disk(path: Path) -> None:
 def clear_pending(output: Output) -> None:
     """Remove the files that a killed run had put in place, where no day owns them."""
     manifest = output.manifest
-    if not manifest.pending:
-        return
     owned = manifest.outputs
     for name, sha256 in manifest.pending.items():
         path = output.folder / name

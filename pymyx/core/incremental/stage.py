@@ -16,7 +16,6 @@ from itertools import islice
 from pathlib import Path
 
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.incremental.manifest import state_dir
 
 # a link that a treatment put in the place of a folder leads out of the stage
 REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
@@ -58,13 +57,12 @@ def see_that_it_is_real(state: Path, shown: str) -> None:
 
 
 @contextmanager
-def staged(output_dir: Path, shown: str) -> Iterator[Stage]:
-    """A new stage for `output_dir`, removed with all it holds in the end.
+def staged(state: Path, shown: str) -> Iterator[Stage]:
+    """A new stage in the state of the output folder `shown`, removed with all it holds in the end.
 
     Raises:
         UsageError: none can be made there.
     """
-    state = state_dir(output_dir)
     try:
         state.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="stage-", dir=state))
