@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -104,6 +105,17 @@ def test_nothing_heavy_is_imported_by_a_parent() -> None:
 def test_modules_say_what_they_are_for(path: Path) -> None:
     """One sentence opens each module."""
     assert (ast.get_docstring(parsed(path)) or "").partition("\n")[0].endswith((".", "?", ":", ";"))
+
+
+def test_what_the_core_points_to_is_there() -> None:
+    """Each file and name in the core's list of where a change begins exists."""
+    text = ast.get_docstring(parsed(REPO / "pymyx/core/__init__.py")) or ""
+    pointed = re.findall(r"((?:core|cli)/\S+\.py): ([\w, ]+)", text.partition("Where a change begins")[2])
+    assert len(pointed) >= 10
+    for file, names in pointed:
+        body = (REPO / "pymyx" / file).read_text(encoding="utf-8")
+        for name in names.split(", "):
+            assert re.search(rf"^(class |def |){name}\b", body, re.MULTILINE), f"{file}: {name}"
 
 
 def test_every_error_has_its_exit_code() -> None:

@@ -292,6 +292,7 @@ def _log(options: Namespace) -> int:
     return 0
 
 
+# a new one also has its texts and its own arguments in arguments.py: HELP, ABOUT, _add_own
 _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "run": _treatment,
     "flow": _flow,

@@ -26,6 +26,16 @@ The walk of one run, in the terms of the code:
         verify.verify             only if asked: made again, compared
     flow.run_flow                 all locks, all owners checked, then `execute` for each step
 
+Where a change begins, in files of `pymyx/` and the names in them:
+
+    a key of treatment.json       core/contract/models.py: Treatment; then `python -m tests.write_schemas`
+    a field of an event           core/contract/models.py: Event; core/logger.py: log_event
+    a reason why a day is stale   core/incremental/plan.py: Reason, _reason
+    a way in which a child ends   core/isolation/child.py: Ending; core/isolation/failure.py: treatment_error
+    a command                     cli/main.py: _COMMANDS; cli/arguments.py: HELP, ABOUT, _add_own
+    an option of a run            core/options.py: Options; cli/main.py: _run_options; cli/arguments.py: _add_run_options
+    a file format of data loggers is no matter of the core: it is read by the project's treatments/parse
+
 Imports point one way, and a test holds them to it: errors <- project <- contract <- {logger, validator, isolation,
 incremental} <- {options, work, chunks, verify} <- runner <- flow <- {status, cli}; isolation, incremental and validator
 do not know each other. What runs inside the child is in isolation/shim/, which imports nothing of PyMyx.

@@ -1,4 +1,4 @@
-"""Appends one event a line to pymyx.log, and reads them back."""
+"""Appends one event a line to pymyx.log, and reads them back; files of data loggers are read by treatments/parse."""
 
 from __future__ import annotations
 
