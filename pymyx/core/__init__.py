@@ -33,7 +33,8 @@ Where a change begins, in files of `pymyx/` and the names in them:
     a reason why a day is stale   core/incremental/plan.py: Reason, _reason
     a way in which a child ends   core/isolation/child.py: Ending; core/isolation/failure.py: treatment_error
     a command                     cli/main.py: _COMMANDS; cli/arguments.py: HELP, ABOUT, _add_own
-    an option of a run            core/options.py: Options; cli/main.py: _run_options; cli/arguments.py: _add_run_options
+    an option of a run            core/options.py: Options; cli/arguments.py: _add_run_options;
+                                  cli/main.py: _run_options
     a file format of data loggers is no matter of the core: it is read by the project's treatments/parse
 
 Imports point one way, and a test holds them to it: errors <- project <- contract <- {logger, validator, isolation,
