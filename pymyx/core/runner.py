@@ -32,7 +32,7 @@ from pymyx.core.errors import (
     as_unicode,
     counted,
 )
-from pymyx.core.incremental.files import day_of
+from pymyx.core.incremental.files import ENDINGS, day_of, unread_files
 from pymyx.core.incremental.lock import locked, network_disk
 from pymyx.core.incremental.manifest import LastSuccess, Manifest, Output, manifest_path
 from pymyx.core.incremental.plan import MOST_NAMED, Plan, in_words, late_faults, plan_step
@@ -250,6 +250,10 @@ def _tell_of_plan(chunks: Chunks) -> None:
         notes.append(f"the manifest of `{shown}` is damaged, all is made again: {chunks.output.path}")
     for name, why in facts.odd.items():
         listener.show(f"warning: `{source}/{name}` is passed over: {why}\n")
+    of_csv = chunks.step.treatment.input.format == "csv"
+    if of_csv and (unread := unread_files(chunks.step.input_dir, ENDINGS["csv"])):
+        names = ", ".join(unread[:MOST_NAMED]) + (", …" if len(unread) > MOST_NAMED else "")
+        notes.append(f"not read in `{source}`, where files of csv end with .csv, .tsv or .dat: {names}")
     for name, (before, now_) in facts.smaller.items():
         if not day_of(name):
             listener.show(f"warning: `{source}/{name}` is smaller than before: {before} bytes then, {now_} now\n")

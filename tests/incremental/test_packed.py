@@ -89,6 +89,15 @@ def test_the_plain_file_is_read_where_both_lie_there(station: SmallProject) -> N
     assert run_treatment("lists", "data/in", "data/out").plan.idle
 
 
+def test_other_files_are_named(station: SmallProject) -> None:
+    """A file that is not input by its name is told, day by day as over the whole folder; what is hidden is not."""
+    for name in ("a_2026-01-01.TXT", "README.md", "_notes.txt", ".hidden.txt", "z.csv.part"):
+        (station.input / name).write_text("x", encoding="utf-8")
+    (station.input / "old").mkdir()
+    told = "note: not read in `data/in`, where files of csv end with .csv, .tsv or .dat: README.md, a_2026-01-01.TXT, z.csv.part\n"
+    assert told in station.run("lists").stderr
+
+
 def test_a_plain_name_that_is_no_file_hides_nothing(station: SmallProject) -> None:
     """Where the plain file is a link to nothing, the compressed one beside it is read."""
     compress(raw(station, 1))

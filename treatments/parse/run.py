@@ -46,10 +46,11 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
     for fault in _faults(params):
         raise ValueError(fault)
     paths = sorted(Path(input_dir).iterdir())
-    files, alike = ([path for path in paths if re.search(one, path.name, re.I | re.S)] for one in (READ, ALIKE))
-    files = sorted((path for path in files if path.is_file()), key=lambda path: (_name(path), path.name))
+    files = [path for path in paths if re.search(READ, path.name, re.I | re.S) and path.is_file()]
+    files.sort(key=lambda path: (_name(path), path.name))
     if not files:
-        hint = f"; if {alike[0].name} is CSV, name it .csv" if alike else ""
+        alike = next((path.name for path in paths if re.search(ALIKE, path.name, re.I | re.S)), None)
+        hint = f"; if {alike} is CSV, name it .csv" if alike else ""
         found = ", ".join(path.name for path in paths[:10]) or "nothing"
         raise ValueError(f"no CSV file in {input_dir}; found there: {found}{hint}")
     by_name = {_name(path): path for path in reversed(files)}  # of x.csv and x.csv.gz, the plain one
@@ -62,8 +63,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
     for domain, columns in params["domains"].items():
         if rows[domain] != (due := sum(one.rows for one in results if not set(columns).isdisjoint(one.names))):
             raise RuntimeError(f"domain `{domain}`: {due} rows were read, {rows[domain]} written")
-    told, unread = {}, [("files not read, as they are not named .csv", 1, path.name) for path in alike]
-    unread += [("files not read, as they are there without .gz, too", 1, path.name) for path in packed]
+    told, unread = {}, [("files not read, as they are there without .gz, too", 1, path.name) for path in packed]
     for kind, times, first in [*_told(results, params), *doubled, *unread]:
         told.setdefault(kind, [0, first])[0] += times
     for kind, (times, first) in told.items():

@@ -101,6 +101,14 @@ def read_inputs(
     return found, {place: odd.get(name, "it is gone") for name, place in places.items() if name not in found}
 
 
+def unread_files(folder: Path, ending: tuple[str, ...]) -> list[str]:
+    """The files in an input folder that are not of its format by their names, hidden ones and those set aside apart."""
+    with os.scandir(folder) as entries:
+        return sorted(
+            one.name for one in entries if one.name[0] not in "_." and not is_of(ending, one.name) and one.is_file()
+        )
+
+
 def is_packed(name: str) -> bool:
     """Whether a file of that name is compressed by gzip."""
     return name.lower().endswith(".gz")
