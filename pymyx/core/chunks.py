@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 from pymyx.core.contract.models import Days, Failure
 from pymyx.core.contract.treatment import Step
-from pymyx.core.errors import Fault, PublishError, TreatmentError, counted
+from pymyx.core.errors import Fault, PublishError, PymyxError, TreatmentError, counted
 from pymyx.core.incremental.facts import Facts
 from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
@@ -46,7 +47,7 @@ class Chunks:
 
     `published` and `days` are the files and days that are in place so far, `cpu_s` and `peak_mb` what the children
     used, `day_s` the seconds that one last took for each day (0: unknown); `failures` are the chunks that failed and
-    were not tried in halves.
+    were not tried in halves; `log` is `log_event` of this step.
     """
 
     step: Step
@@ -55,6 +56,7 @@ class Chunks:
     output: Output
     options: Options
     listener: Listener
+    log: Callable[..., None]
     day_s: float
     published: list[Published] = field(default_factory=list)
     days: list[str] = field(default_factory=list)
@@ -252,6 +254,19 @@ class Chunks:
         return TreatmentError(
             *faults, *others, **{name: value for name, value in vars(first).items() if name != "faults"}
         )
+
+    def log_error(self, headline: str, started: float) -> None:
+        """Log why it failed, and write the manifest that says so; that this cannot be done hides nothing.
+
+        A folder that nothing was ever published to is not claimed by a failure.
+        """
+        try:
+            self.log(status="error", duration_ms=round((time.monotonic() - started) * 1000), error=headline)
+        except PymyxError as unlogged:
+            self.listener.show(f"error: {unlogged}\n")
+        if self.output.path.exists():
+            with suppress(PymyxError):
+                self.output.write_manifest()
 
     def left_as_it_was(self, days: list[str]) -> list[str]:
         """What is so of days that were not made: some have published files, of others there is nothing."""

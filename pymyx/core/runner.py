@@ -13,8 +13,6 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
 import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -145,9 +143,9 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
     if manifest.pending:
         clear_pending(output)
     day_s = manifest.last_success.day_s if manifest.last_success else 0.0
-    chunks = Chunks(step, facts, plan, output, options, listener, day_s)
-    _tell_of_plan(chunks)
     log = partial(log_event, step.project.log, treatment=name, input_dir=step.input_shown, output_dir=shown)
+    chunks = Chunks(step, facts, plan, output, options, listener, log, day_s)
+    _tell_of_plan(chunks)
     duration_ms = 0
 
     if plan.idle:
@@ -177,10 +175,10 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
                     raise failure
             except Interrupted as error:
                 interrupted = Interrupted(error.signum, _so_far(chunks))
-                _end_in_error(interrupted, output, log, listener, started)
+                _end_in_error(interrupted, chunks, started)
                 raise interrupted from None
             except BaseException as error:
-                _end_in_error(error, output, log, listener, started)
+                _end_in_error(error, chunks, started)
                 raise
             log(status="success", duration_ms=duration_ms)
         foreign = [file for one in chunks.published for file in one.replaced_foreign]
@@ -200,24 +198,13 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
     return Result(name, step.input_shown, shown, *made, plan, is_stub(step.code_dir / "run.py"))
 
 
-def _end_in_error(
-    error: BaseException, output: Output, log: Callable[..., None], listener: Listener, started: float
-) -> None:
-    """Log and remember why an execution failed; that this cannot be done hides nothing.
-
-    A folder that nothing was ever published to is not claimed by a failure.
-    """
+def _end_in_error(error: BaseException, chunks: Chunks, started: float) -> None:
+    """Log and remember why an execution failed."""
     headline = error.headline if isinstance(error, PymyxError) else f"{type(error).__name__}: {error}"
     if isinstance(error, KeyboardInterrupt):
         headline = "interrupted (SIGINT)"
-    try:
-        log(status="error", duration_ms=round((time.monotonic() - started) * 1000), error=headline)
-    except PymyxError as unlogged:
-        listener.show(f"error: {unlogged}\n")
-    if output.path.exists():
-        output.manifest.last_error = as_unicode(headline)
-        with suppress(PymyxError):
-            output.write_manifest()
+    chunks.output.manifest.last_error = as_unicode(headline)
+    chunks.log_error(headline, started)
 
 
 def set_aside_only(step: Step, manifest: Manifest) -> TreatmentError | None:

@@ -9,19 +9,16 @@ from __future__ import annotations
 import os
 import random
 import time
-from contextlib import suppress
 
 from pymyx.core.chunks import Chunks
-from pymyx.core.errors import Fault, PymyxError, TreatmentError, as_unicode
+from pymyx.core.errors import Fault, TreatmentError, as_unicode
 from pymyx.core.incremental.files import day_of
 from pymyx.core.incremental.manifest import WHOLE
 from pymyx.core.incremental.plan import in_words, split
-from pymyx.core.incremental.publish import take_stock
 from pymyx.core.incremental.stage import staged
-from pymyx.core.isolation.children import Children, signals_held
+from pymyx.core.isolation.children import signals_held
 from pymyx.core.isolation.failure import treatment_error
-from pymyx.core.logger import log_event
-from pymyx.core.work import order_for
+from pymyx.core.work import Here, Work
 
 Files = dict[str, str]  # name: sha256
 
@@ -55,7 +52,8 @@ def verify(chunks: Chunks) -> None:
         if faults:
             raise TreatmentError(*faults, treatment=name)
     except TreatmentError as error:
-        _remember(chunks, error, wrong, round((time.monotonic() - started) * 1000))
+        output.manifest.unproven |= dict.fromkeys(wrong, as_unicode(error.headline))
+        chunks.log_error(error.headline, started)
         raise
     if output.manifest.unproven:
         output.manifest.unproven = {day: why for day, why in output.manifest.unproven.items() if day not in days}
@@ -87,26 +85,34 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
 
     Raises:
         TreatmentError: the treatment failed.
+        PublishError: what it left cannot be read.
     """
     step, plan, output, whole = chunks.step, chunks.plan, chunks.output, day == WHOLE
     names = None if whole else chunks.facts.on_disk(plan.windows[day])
     if whole and (unseen := chunks.facts.odd.keys() | {*chunks.facts.on_disk(plan.shrunk)}):
         names = sorted({*os.listdir(step.input_dir)} - unseen)
-    with staged(output.path.parent, output.shown) as stage, Children() as children:
-        order = order_for(step, stage, names, chunks.options, output.lock)
-        order.days = None if whole else [day]
-        order.processors, order.show = chunks.options.share_of(1), chunks.listener.show
-        child = children.start(order)
-        _, ending = children.wait()
-        if not ending.succeeded:
-            what = "its whole folder" if whole else f"{day} alone"
-            unchanged = f"it was run from {what} to verify `{output.shown}`, which is left as it is"
-            raise treatment_error(order, ending, time.monotonic() - child.started, unchanged)
-        files: dict[str, Files] = {}
-        left = take_stock(stage.output_dir, stage.file_mode)
-        for name, kind in left.kinds.items():
-            files.setdefault(WHOLE if plan.whole else day_of(name), {})[name] = left.hashes.get(name, kind)
-        return files
+    with staged(output.path.parent, output.shown) as stage, Here(output.lock, lambda: None, 3600) as children:
+        work = Work(
+            step=step,
+            stage=stage,
+            options=chunks.options,
+            places={},  # what it reads was hashed by the run
+            known={},
+            names=names,
+            days=None if whole else [day],
+            processors=chunks.options.share_of(1),
+            show=chunks.listener.show,
+        )
+        children.start(work)
+        _, done = children.wait()
+    if not done.left:
+        what = "its whole folder" if whole else f"{day} alone"
+        unchanged = f"it was run from {what} to verify `{output.shown}`, which is left as it is"
+        raise treatment_error(done.order, done.ending, done.took_s, unchanged)
+    files: dict[str, Files] = {}
+    for name, kind in done.left.kinds.items():
+        files.setdefault(WHOLE if plan.whole else day_of(name), {})[name] = done.left.hashes.get(name, kind)
+    return files
 
 
 def _compared(
@@ -133,23 +139,3 @@ def _compared(
 def _first(these: dict[str, Files], those: dict[str, Files], days: list[str]) -> str:
     """The name of the first file that differs."""
     return min(file for file, _ in these[days[0]].items() ^ those[days[0]].items())
-
-
-def _remember(chunks: Chunks, error: TreatmentError, days: list[str], duration_ms: int) -> None:
-    """Log a failure and keep it for the status; that this cannot be done hides nothing."""
-    step, manifest = chunks.step, chunks.output.manifest
-    try:
-        log_event(
-            step.project.log,
-            treatment=step.treatment.name,
-            status="error",
-            input_dir=step.input_shown,
-            output_dir=step.output_shown,
-            duration_ms=duration_ms,
-            error=error.headline,
-        )
-    except PymyxError as unlogged:
-        chunks.listener.show(f"error: {unlogged}\n")
-    manifest.unproven |= dict.fromkeys(days, as_unicode(error.headline))
-    with suppress(PymyxError):
-        chunks.output.write_manifest()
