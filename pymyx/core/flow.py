@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pymyx.core.contract.grants import reads
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError, counted
 from pymyx.core.incremental.facts import owned_manifest
@@ -90,12 +89,11 @@ def plan_flow(
         UsageError: as `run_flow`.
     """
     chosen, _ = options_and_listener(options)
-    project = find_project(root, data=data)
     changing: set[Path] = set()
     planned = []
-    for step in load_flow(project, name):
+    for step in load_flow(find_project(root, data=data), name):
         plan = plan_step(step, chosen.choice)[1] if step.input_dir.is_dir() else None
-        may_change = step.input_dir in changing or reads(project, step.treatment, changing)
+        may_change = step.reads(changing)
         if may_change or plan is None or not plan.idle:
             changing.add(step.output_dir)
         planned.append(Planned(step.treatment.name, step.input_shown, step.output_shown, plan, may_change))

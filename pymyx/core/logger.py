@@ -82,16 +82,12 @@ def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 def _append(log: Path, line: bytes) -> None:
     with log.open("ab+", buffering=0) as file:
-        _lock(file.fileno())
+        # other writers wait until it is closed, so that none takes a half-written line for a torn one
+        with suppress(ImportError, OSError):  # no such lock on this system or disk: appends alone do not mix either
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
         if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
             line = b"\n" + line  # the line before was torn
         if file.write(line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _lock(descriptor: int) -> None:
-    """Keep other writers out until the descriptor is closed, so that none takes a half-written line for a torn one."""
-    with suppress(ImportError, OSError):  # no such lock on this system or file system: appends alone do not mix either
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX)

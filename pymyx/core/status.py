@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pymyx.core.contract.grants import reads, unsigned
+from pymyx.core.contract.grants import unsigned
 from pymyx.core.contract.run_py import is_stub
 from pymyx.core.contract.treatment import Step, check_treatment, load_treatment, treatment_names
 from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
@@ -31,7 +31,7 @@ def status_of(project: Project, flow: str) -> dict[str, Any]:
     changing: set[Path] = set()
     stands = []
     for step in steps:
-        one = _stand(step, may_change=step.input_dir in changing or reads(project, step.treatment, changing))
+        one = _stand(step, may_change=step.reads(changing))
         if one["state"] != "up to date":
             changing.add(step.output_dir)
         stands.append(one)

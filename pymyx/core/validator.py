@@ -216,7 +216,10 @@ def check(paths: Iterable[str] = (), *, root: str | None = None) -> tuple[int, l
     targets = dict.fromkeys(target for path in paths or [""] for target in _targets(path, root))
     faults: list[Fault] = []
     for project, file in targets:
-        meant = _meant_faults(project, file)
+        if file.parent == project.flows:
+            meant = check_flow(project, file.stem)[1]
+        else:
+            meant = check_treatment(project, file.parent.name)[1]
         faults += meant + _schema_faults(project, file, {fault.where for fault in meant})
     for project in dict.fromkeys(project for project, file in targets if file.parent == project.flows):
         checked = {file.stem for other, file in targets if other == project and file.parent == project.flows}
@@ -277,12 +280,6 @@ def _targets(path: str, root: str | None) -> Iterator[tuple[Project, Path]]:
     else:
         accepted = ("accepted: a project, a treatment's folder or a file of it, a flow's file",)
         raise UsageError(Fault(f"`{path}` is no contract file", evidence=accepted))
-
-
-def _meant_faults(project: Project, file: Path) -> list[Fault]:
-    if file.parent == project.flows:
-        return check_flow(project, file.stem)[1]
-    return check_treatment(project, file.parent.name)[1]
 
 
 def _schema_faults(project: Project, file: Path, known: set[str]) -> list[Fault]:

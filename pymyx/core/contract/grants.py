@@ -17,7 +17,7 @@ def signed_paths(project: Project, treatment: Treatment) -> list[Path]:
     return [path for path in paths if path.is_relative_to(project.root)]
 
 
-def reads(project: Project, treatment: Treatment, folders: Iterable[Path]) -> bool:
+def reads_granted(project: Project, treatment: Treatment, folders: Iterable[Path]) -> bool:
     """Whether one of the granted paths is, holds or lies in one of these folders."""
     granted = [Path(os.path.realpath(path)) for path in signed_paths(project, treatment)]
     real = [Path(os.path.realpath(folder)) for folder in folders] if granted else []

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pymyx.core.contract.grants import grant_faults
+from pymyx.core.contract.grants import grant_faults, reads_granted
 from pymyx.core.contract.models import Param, Treatment
 from pymyx.core.contract.reading import found, json_path, odd_parts, parts_of, place, read_contract, wrong_type
 from pymyx.core.contract.run_py import check_source
@@ -39,6 +40,10 @@ class Step:
         own = {"input_shown": self.project.shown(self.input_dir), "output_shown": self.project.shown(self.output_dir)}
         for name, value in {**own, "code_dir": self.project.treatments / self.treatment.name}.items():
             object.__setattr__(self, name, value)
+
+    def reads(self, folders: Collection[Path]) -> bool:
+        """Whether one of these folders is its input, or is, holds or lies in what it is granted."""
+        return self.input_dir in folders or reads_granted(self.project, self.treatment, folders)
 
 
 def treatment_names(project: Project) -> list[str]:
