@@ -155,7 +155,8 @@ def one_file(
             kinds = kinds_of(params)
             values = {column: value_of(*row[column], kinds[column], params) for column in row if column in kinds}
         except NoRowError as bad:
-            known = header_again(bare(line, params), own, params)
+            again = any(line.text == other.text for place, other in lines if place in over)
+            known = "same" if again else header_again(bare(line, params), own, params)
             if known == "other":
                 raise NoFileError from None
             if known == "same":

@@ -324,3 +324,31 @@ def test_a_file_whose_one_line_of_keys_is_damaged(station: Station, line: str) -
     station.write(f"2026-01-20T09:07:58Z;{line}\n".replace("\\xff", "\udcff").encode("utf-8", "surrogateescape"))
     assert station.parse() == {}
     assert [reject[1] for reject in station.rejects()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("above", "params"),
+    [
+        ("TOA5;pier\nts;m0;m1;temp\ns;V;V;degC\n;Avg;;\n", {"skip_lines": 1, "unit_lines": 2}),
+        ("TOA5;ts\n\nts;m0;m1;temp\n", {"skip_to": "ts"}),
+        ("x\nts;m0;m0;temp\n", {"skip_lines": 2, "columns": ["ts", "m0", "m1", "temp"]}),
+    ],
+)
+def test_files_put_together(station: Station, above: str, params: dict[str, Any]) -> None:
+    """What stood above the rows, or between them and the header, is passed over where it stands again, word for word."""
+    station.write(above + ROW + above + "oops\n" + above)
+    assert station.parse(**params) == PARSED
+    assert [reject[4] for reject in station.rejects()] == ["oops"]
+    again = sum(bool(line) for line in above.splitlines()) * 2
+    first = len(above.splitlines()) + 2
+    assert f"repeated headers skipped: {again}, first: a.csv:{first}" in station.said
+
+
+def test_a_row_among_repeated_lines(station: Station) -> None:
+    """Below a repeated header, what is not that which stood below the first is read."""
+    station.write(HEADER + "s;V;V;C\n" + HEADER + ROW)
+    assert station.parse(unit_lines=1) == PARSED
+    assert station.said == [
+        "lines passed over, as unit_lines says: 1, first: a.csv:2",
+        "repeated headers skipped: 1, first: a.csv:3",
+    ]

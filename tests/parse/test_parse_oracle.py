@@ -169,6 +169,8 @@ def logged(chance: random.Random, params: dict[str, Any], columns: list[str], sh
         lines = [head, *units, *lines]
     above = params["skip_lines"] + (chance.choice([0, 0, 1, 3]) if params["skip_to"] or chance.random() < 0.1 else 0)
     lines = [*(chance.choice(JUNK).replace(";", mark) for _ in range(above)), *lines]
+    if chance.random() < 0.1:  # two files put together
+        lines = [*lines, *lines[: above + 4]]
     end = chance.choice(["\n", "\n", "\r\n", "\r"])
     bom = "\ufeff" if params["encoding"] == "utf-8" and chance.random() < 0.2 else ""
     return bom + end.join(lines) + (end if chance.random() < 0.9 else "")

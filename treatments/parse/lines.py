@@ -274,6 +274,7 @@ def read_rest(lines, indexes, shape, params, days):
     times, nulls, zone, known = times_of(params), params["null_values"], zone_of(params["tz"]), kinds(params)
     form, decimal = form_of(params), params["decimal"]
     rows, rejects, noted, passed, names = {}, [], {}, 0, shape.names[: shape.width]
+    above = {lines[index] for index in np.flatnonzero(shape.over).tolist()}  # stand again in files put together
     for index in indexes:
         line = lines[index]
         if not _holds_something(line):
@@ -291,6 +292,7 @@ def read_rest(lines, indexes, shape, params, days):
             values = {name: _value(*row[name], known[name], nulls, decimal) for name in row if name in looked_at}
         except BadLineError as bad:
             header, text = _header_again(line, shape, params), shown(line, params)
+            header = "repeated" if line in above else header
             if header == "another":
                 raise RejectedFileError(f"another header stands at line {index + 1}: {text:.200}") from None
             if header == "repeated":
