@@ -183,8 +183,8 @@ def letting_go(days: str = "") -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 day`, `2 days`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """`1 day`, `2 days`, `12,377 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def as_unicode(text: str) -> str:

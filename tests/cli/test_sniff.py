@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -16,12 +17,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pymyx.cli.sniff.command import left_open
+from pymyx.cli.sniff import command
 from pymyx.cli.sniff.evidence import Proposal
 from pymyx.cli.sniff.names import device_in
 from pymyx.cli.sniff.proposal import propose
 from pymyx.cli.sniff.sample import MOST, sample_of
 from pymyx.core.errors import PymyxError
+from pymyx.core.project import find_project
 from pymyx.core.runner import run_treatment
 
 from ..conftest import REPO, SmallProject, snapshot
@@ -38,9 +40,21 @@ def station(project: SmallProject) -> SmallProject:
     return project
 
 
-def sniff(station: SmallProject, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def sniff_by_command(station: SmallProject, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `pymyx sniff` in the project's root."""
     return station.pymyx("sniff", *arguments, **options)
+
+
+def sniff(station: SmallProject, *files: str, write: str | None = None) -> subprocess.CompletedProcess[str]:
+    """What the command does, in this process, as it would be told: what is read is run in a child all the same."""
+    said, shown, code = list[str](), list[str](), 0
+    with contextlib.chdir(station.root):
+        try:
+            command.sniff(find_project(), files, write, said.append, shown.append)
+        except PymyxError as error:
+            code = error.exit_code
+            shown += [f"error: {fault}\n" for fault in error.faults]
+    return subprocess.CompletedProcess(files, code, "".join(f"{text}\n" for text in said), "".join(shown))
 
 
 def proposed(text: str | bytes, name: str = "a.csv") -> Proposal:
@@ -107,7 +121,7 @@ def read_back(folder: Path, domain: str, params: dict[str, Any]) -> Counter[tupl
 def test_the_projects_own_sample(station: SmallProject) -> None:
     """Nothing but the defaults is needed for the repository's own recording; all is told, in these words."""
     shutil.copy(REPO / "data" / "00_raw" / "sample_2026-01-20.csv", station.input)
-    done = sniff(station, "data/in/sample_2026-01-20.csv")
+    done = sniff_by_command(station, "data/in/sample_2026-01-20.csv")
     assert (done.returncode, done.stdout) == (0, "{}\n")
     assert (
         done.stderr
@@ -149,7 +163,7 @@ AMBIGUOUS = HEAD + "".join(f"03/04/2026 09:07:0{second},18.{second},{second}\n" 
 def test_day_or_month_first_is_left_to_the_user(station: SmallProject) -> None:
     """Where no line decides the order it is said, both readings are shown, and no flow is written."""
     (station.input / "b.csv").write_text(AMBIGUOUS, encoding="utf-8")
-    done = sniff(station, "data/in/b.csv", "--write", "light")
+    done = sniff_by_command(station, "data/in/b.csv", "--write", "light")
     assert done.returncode == 1
     assert "timestamp_format" not in json.loads(done.stdout)
     assert "by %d/%m/%Y %H:%M:%S, parse reads 6 rows; the first 3:\n  Date   2026-04-03T09:07:00Z  " in done.stderr
@@ -222,7 +236,7 @@ def test_a_year_of_two_digits() -> None:
     assert other.choices == ["%d-%m-%y %H:%M:%S", "%y-%m-%d %H:%M:%S"]
     assert other.doubt == "line 2: `26-01-20 09:07:10` is 26 January 2020 or 20 January 2026"
     assert (
-        str(left_open(other, None)).splitlines()[0]
+        str(command.left_open(other, None)).splitlines()[0]
         == "the order of day, month and year is ambiguous: no line decides it"
     )
 
@@ -301,7 +315,7 @@ def test_layouts(text: str, params: dict[str, Any]) -> None:
         ("ts;m0;domain\n2026-01-20T09:07:58Z;1;2\n", "the column `domain` is left out: its name is taken by parse"),
         ("ts;m0;\n2026-01-20T09:07:58Z;1;2\n", "the column `` is left out: its name is missing"),
         ("ts;m0;note\n2026-01-20T09:07:58Z;10;cleaned\n", "the column `note` is left out: it holds text, line 2: `cleaned`"),
-        ("ts;m0;m1\n2026-01-20T09:07:58Z;10;\n", "the column `m1` is left out: it has no value in 1 rows; if it will have some, add it to a domain"),
+        ("ts;m0;m1\n2026-01-20T09:07:58Z;10;\n", "the column `m1` is left out: it has no value in 1 row; if it will have some, add it to a domain"),
         ("ts;m0\n" + "2026-01-20T09:07:58Z;10\n" * 20 + "2026-01-20T09:07:58Z;ERR\n", "`m0` has values that are not of type integer (1, first line 22: `ERR`): rejects, unless null_values names them"),
         ("ts;m0\n2026-01-20 09:07:58;10\n", "the timestamps have no offset and are read as UTC: if the clock keeps another time, add tz"),
         ("ts;m0;m1;node\n" + "".join(f"2026-01-20T09:07:{row:02}Z;1{row};{row};n{row % 2}\n" for row in range(9)), "the rows are of several devices, told apart by `node` alone: give each a file of its own"),
@@ -317,6 +331,7 @@ def test_notes(text: str, note: str) -> None:
     [
         (b"", "`a.csv` is empty: no params of parse fit it\nhint: take a file with rows in it"),
         (b"\n \r\n", "`a.csv` is blank: no params of parse fit it\nhint: take a file with rows in it"),
+        (bytes(9), "`a.csv` is nothing but NUL bytes: no params of parse fit it\nhint: take a file with rows in it"),
         (bytes(range(256)) * 99, "`a.csv` is binary, not lines of text: no params of parse fit it\nhint: export it as CSV"),
         (b" <!DOCTYPE html>", "`a.csv` is an HTML page, not CSV: no params of parse fit it\nhint: download the file itself: the page may be an error, or a login"),
         (gzip.compress(b"a"), "`a.csv` is compressed by gzip, and its name does not say so: no params of parse fit it\nhint: name it .csv.gz"),
@@ -421,13 +436,12 @@ def test_files_that_differ() -> None:
         (["nothing.csv"], "`nothing.csv` cannot be read: No such file or directory"),
         (["data"], "`data` is a folder\nhint: name a file in it"),
         (["fifo.csv"], "`fifo.csv` is not a regular file"),
-        ([], "the following arguments are required: FILE\nhint: pymyx sniff --help"),
         (["a.csv", "data/a.csv"], "`a.csv` and `data/a.csv` are one input file by their names\nhint: name each file once, and sniff those of different folders apart"),
         (["a.csv", "a.csv.gz"], "`a.csv` and `a.csv.gz` are one input file by their names\nhint: name each file once, and sniff those of different folders apart"),
-        (["a.csv", "data/b.csv", "--write", "pier"], "the files lie in different folders, and a step reads one\nhint: put them into one"),
-        (["a.csv", "--write", "theirs"], "the flow `chain` writes `10_theirs` already, and a folder has one writer\n  at flows/chain.json\nhint: name the new flow otherwise"),
-        (["a.csv", "--write", "My flow"], "`My flow` cannot be a flow's name\n  accepted: a lower-case name such as pier_hobo"),
-        (["a.csv", "--write", "mine"], "there is a flow `mine` already\n  at flows/mine.json\nhint: name another"),
+        (["a.csv", "data/b.csv", "pier"], "the files lie in different folders, and a step reads one\nhint: put them into one"),
+        (["a.csv", "theirs"], "the flow `chain` writes `10_theirs` already, and a folder has one writer\n  at flows/chain.json\nhint: name the new flow otherwise"),
+        (["a.csv", "My flow"], "`My flow` cannot be a flow's name\n  accepted: a lower-case name such as pier_hobo"),
+        (["a.csv", "mine"], "there is a flow `mine` already\n  at flows/mine.json\nhint: name another"),
     ],
 )  # fmt: skip
 def test_wrong_use(station: SmallProject, arguments: list[str], error: str) -> None:
@@ -435,9 +449,17 @@ def test_wrong_use(station: SmallProject, arguments: list[str], error: str) -> N
     os.mkfifo(station.root / "fifo.csv")
     (station.root / "flows" / "mine.json").write_text("mine", encoding="utf-8")
     station.flow({"treatment": "parse", "input": "in", "output": "10_theirs"})
-    done = sniff(station, *arguments)
+    *files, last = arguments
+    done = sniff(station, *files, write=last) if "." not in last and files else sniff(station, *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {error}\n")
     assert (station.root / "flows" / "mine.json").read_text(encoding="utf-8") == "mine"
+
+
+def test_no_file_is_named(station: SmallProject) -> None:
+    """It is wrong use, and ends with 2."""
+    done = sniff_by_command(station)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: the following arguments are required: FILE\nhint: pymyx sniff --help\n"
 
 
 def test_a_parse_without_the_params(station: SmallProject) -> None:
@@ -501,7 +523,7 @@ def test_write_a_flow(station: SmallProject) -> None:
     (station.root / "data" / "00_pier" / "a_2026-01-20.csv").write_text(
         "time,Temp °C\n2026-01-20T09:07:58Z,18.5\n2026-01-20T09:07:59Z,18.6\n", encoding="utf-8"
     )
-    done = sniff(station, "data/00_pier/a_2026-01-20.csv", "--write", "pier")
+    done = sniff_by_command(station, "data/00_pier/a_2026-01-20.csv", "--write", "pier")
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("\nmade flows/pier.json, which reads 1 file of data/00_pier; now: pymyx flow pier\n")
     path = station.root / "flows" / "pier.json"
@@ -532,7 +554,7 @@ def test_write_a_flow(station: SmallProject) -> None:
     assert station.cli("flow", "--flow", "pier").returncode == 0
     assert pq.read_table(station.root / "data" / "10_pier" / "floats__2026-01-20.parquet").num_rows == 2
     written = path.read_bytes()
-    again = sniff(station, "data/00_pier/a_2026-01-20.csv", "--write", "pier")
+    again = sniff_by_command(station, "data/00_pier/a_2026-01-20.csv", "--write", "pier")
     assert (again.returncode, again.stdout) == (2, "")
     assert path.read_bytes() == written
 
@@ -540,7 +562,7 @@ def test_write_a_flow(station: SmallProject) -> None:
 def test_write_a_flow_for_files_elsewhere(station: SmallProject) -> None:
     """Files that lie outside of the data root have a folder to be put into."""
     (station.root / "a.csv").write_text("ts;m0\n2026-01-20T09:07:58Z;10\n", encoding="utf-8")
-    done = sniff(station, "a.csv", "--write", "pier")
+    done = sniff(station, "a.csv", write="pier")
     assert done.returncode == 0, done.stderr
     assert done.stderr.endswith("\nmade flows/pier.json; put the files into data/00_pier, then: pymyx flow pier\n")
     step = json.loads((station.root / "flows" / "pier.json").read_text(encoding="utf-8"))["steps"][0]
@@ -558,7 +580,7 @@ def test_names_that_parse_does_not_read(station: SmallProject) -> None:
 def test_stdout_that_is_no_utf_8(station: SmallProject) -> None:
     """The JSON is JSON in every encoding."""
     (station.input / "a.csv").write_text("ts;°C\n2026-01-20T09:07:58Z;10\n", encoding="utf-8")
-    done = sniff(station, "data/in/a.csv", env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    done = sniff_by_command(station, "data/in/a.csv", env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
     assert json.loads(done.stdout)["domains"] == {"integers": ["°C"]}
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pymyx.core.errors import counted
+
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 WITH_SIGN = {
@@ -57,7 +59,7 @@ def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Co
     """What stands in a column; `nulls` are the words for no value."""
     filled = [(place, text) for place, text in cells if text and text not in nulls]
     if not filled:
-        return Column("empty", f"no value in {len(cells):,} rows")
+        return Column("empty", f"no value in {counted(len(cells), 'row')}")
     kinds = [_kind(text, decimal) for _, text in filled]
     numbers = len(kinds) - kinds.count("text")
     if numbers <= MOSTLY * len(kinds):
@@ -67,7 +69,7 @@ def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Co
     odd = "{:,}, first {}: `{}`".format(others, *filled[kinds.index("text")]) if others else ""
     if "float" in kinds:
         return Column("float", "{}: `{}`".format(*filled[kinds.index("float")]), odd)
-    return Column("integer", f"no decimals in {numbers:,} values from {filled[0][0]} on", odd)
+    return Column("integer", f"no decimals in {counted(numbers, 'value')} from {filled[0][0]} on", odd)
 
 
 def _kind(text: str, decimal: str) -> str:

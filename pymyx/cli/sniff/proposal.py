@@ -17,7 +17,7 @@ from pymyx.cli.sniff.names import any_day_in, day_in, device_in
 from pymyx.cli.sniff.order import Stamps, decide
 from pymyx.cli.sniff.sample import Sample
 from pymyx.cli.sniff.stamps import is_absolute, read
-from pymyx.core.errors import Fault, PymyxError
+from pymyx.core.errors import Fault, PymyxError, counted
 
 OFFSET = re.compile(r"\b(?:GMT|UTC)\s?([+-])(\d{1,2})(?::?(\d\d))?\b", re.ASCII)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
@@ -59,7 +59,7 @@ def _say_text(made: Proposal, found: Found) -> None:
     count = sum(len(one.rows) for one in found.layouts)
     first = found.samples[0].lines[0]
     stated = f"{found.place(1)}: `{first}`; " if first == f"sep={layout.delimiter}" else ""
-    made.say("delimiter", layout.delimiter, f"{stated}{found.place(number)}: {what}, as in {count:,} rows")
+    made.say("delimiter", layout.delimiter, f"{stated}{found.place(number)}: {what}, as in {counted(count, 'row')}")
     for at, one in enumerate(found.layouts):
         if one.comment:
             made.say("comment", one.comment, f"{found.lines(one.comments, at)}: starts with it, and is not a row")

@@ -85,7 +85,8 @@ def sample_of(name: str, data: bytes) -> Sample:
     cut = len(data) > MOST
     data = data[:MOST]
     if not data.strip(b"\0\r\n\t "):
-        raise _refused(name, "empty" if not data else "blank", "take a file with rows in it")
+        what = "empty" if not data else "nothing but NUL bytes" if b"\0" in data else "blank"
+        raise _refused(name, what, "take a file with rows in it")
     for mark, (what, hint) in MARKS.items():
         if data.startswith(mark):
             raise _refused(name, what, hint)

@@ -10,6 +10,7 @@ from typing import Any
 from pymyx.cli.sniff.evidence import Because, Proposal
 from pymyx.cli.sniff.sample import Sample
 from pymyx.cli.sniff.trial import Trial
+from pymyx.core.errors import counted
 
 WIDEST = 96  # characters of a line of JSON
 MOST_NAMED = 3  # files
@@ -39,7 +40,7 @@ def proposal_text(samples: list[Sample], proposal: Proposal) -> str:
     lines = []
     for sample in samples[:MOST_NAMED]:
         part = f"its first {len(sample.data):,} bytes, " if sample.cut else ""
-        lines.append(f"{sample.name}: {part}{len(sample.lines) - (not sample.lines[-1]):,} lines")
+        lines.append(f"{sample.name}: {part}{counted(len(sample.lines) - (not sample.lines[-1]), 'line')}")
     if len(samples) > MOST_NAMED:
         lines.append(f"and {len(samples) - MOST_NAMED} more files")
     told = [(one.param, _value(one), one.why) for one in proposal.because if one.param != "domains"]
@@ -69,7 +70,7 @@ def _columns(told: list[Because]) -> Iterable[tuple[str, str, str]]:
 
 def trial_text(trial: Trial, columns: Iterable[str], title: str = "") -> str:
     """The first rows as parse read them, a column a line, those named first; and its first rejects."""
-    lines = [f"{title}parse reads {_counted(trial.rows, 'row')}; the first {len(trial.first)}:"]
+    lines = [f"{title}parse reads {counted(trial.rows, 'row')}; the first {len(trial.first)}:"]
     if trial.first:
         names = sorted(trial.first[0], key=[*columns, *trial.first[0]].index)
         rows = [[_short(name), *(_cell(row.get(name)) for row in trial.first)] for name in names]
@@ -78,16 +79,12 @@ def trial_text(trial: Trial, columns: Iterable[str], title: str = "") -> str:
             "  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows
         ]
     more = f"; the first {len(trial.rejects)}:" if trial.rejects else ""
-    lines.append(f"it rejects {_counted(trial.rejected, 'line')}{more}")
+    lines.append(f"it rejects {counted(trial.rejected, 'line')}{more}")
     for one in trial.rejects:
         column = f", field {one['column']}" if one["column"] else ""
         place = f"line {one['line']}{column}" if one["line"] else "the whole file"
         lines += [f"  {one['file']}, {place}: {one['reason']}", *([f"    {one['text'][:100]}"] if one["text"] else [])]
     return "\n".join(lines) + "\n"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _cell(value: Any) -> str:
