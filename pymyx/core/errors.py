@@ -18,6 +18,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ class Fault:
 
 
 class PymyxError(Exception):
-    """Base of all errors of PyMyx; holds at least one `Fault`."""
+    """Base of all errors of PyMyx; holds at least one `Fault`, and the facts that its class declares."""
 
     exit_code = 1
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, **facts: Any) -> None:
         super().__init__(*faults)
         self.faults = faults
+        vars(self).update(facts)
 
     def __str__(self) -> str:
         return "\n".join(str(fault) for fault in self.faults)
@@ -92,25 +94,13 @@ class TreatmentError(PymyxError):
         cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
     """
 
-    def __init__(
-        self,
-        *faults: Fault,
-        treatment: str,
-        outcome: dict[str, object] | None = None,
-        signal: str | None = None,
-        returncode: int | None = None,
-        output: str = "",
-        cpu_s: float = 0.0,
-        peak_mb: int = 0,
-    ) -> None:
-        super().__init__(*faults)
-        self.treatment = treatment
-        self.outcome = outcome
-        self.signal = signal
-        self.returncode = returncode
-        self.output = output
-        self.cpu_s = cpu_s
-        self.peak_mb = peak_mb
+    treatment: str
+    outcome: dict[str, object] | None = None
+    signal: str | None = None
+    returncode: int | None = None
+    output: str = ""
+    cpu_s: float = 0.0
+    peak_mb: int = 0
 
 
 class PublishError(PymyxError):
@@ -131,26 +121,12 @@ class FlowStopped(PymyxError):  # noqa: N818  the name says what happened
         errors: why the failed ones failed, in the same order.
     """
 
-    def __init__(
-        self,
-        fault: Fault,
-        *,
-        flow: str,
-        step: int,
-        done: list[str],
-        failed: list[str],
-        not_run: list[str],
-        errors: tuple[PymyxError, ...],
-        exit_code: int,
-    ) -> None:
-        super().__init__(fault)
-        self.flow = flow
-        self.step = step
-        self.done = done
-        self.failed = failed
-        self.not_run = not_run
-        self.errors = errors
-        self.exit_code = exit_code
+    flow: str
+    step: int
+    done: list[str]
+    failed: list[str]
+    not_run: list[str]
+    errors: tuple[PymyxError, ...]
 
 
 class Interrupted(PymyxError):  # noqa: N818  the name says what happened
