@@ -191,9 +191,17 @@ def stamps_of(moment: datetime, params: dict[str, Any], chance: random.Random, t
     if how == ISO:
         text += "." + fraction[:3] if chance.random() < 0.2 else ""
         text += chance.choice(["", "", "Z", "+0130"]) if not tidy or params["tz"] == "UTC" else ""
-    if not tidy and chance.random() < 0.3:
+    if chance.random() < (0.05 if tidy else 0.3):
+        no_day = text.replace("20", "30", 1).replace("01", "02")  # most often 30 February
         text = chance.choice(
-            [text.replace("/0", "/"), text.replace(" 0", " "), text.lower(), text.replace(" ", "  "), f" {text}"]
+            [
+                text.replace("/0", "/"),
+                text.replace(" 0", " "),
+                text.lower(),
+                no_day,
+                text.replace(" ", "  "),
+                f" {text}",
+            ]
         )
     if not params["time_column"]:
         return [text]
