@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
         costs = _measure(root, root / "days", [*ours, *PEERS], options.rounds)
         _print(costs)
         few = options.days // 3 or 1
-        changes = {"clean": _clean, "0.1 % of lines damaged": _damage, "key:value": _keyed}
+        changes = {"clean": _clean, "0.1 % of lines damaged": _damage, "key:value": _keyed, "quoted": _quoted}
         for name, change in (changes | STAMPS).items():
             _recording(root / name, few, change)
         variants: dict[str, dict[str, list[Cost]]] = {}
@@ -99,6 +99,10 @@ def _keyed(line: str, chance: random.Random) -> str:
     names = [*(f"m{number}" for number in range(12)), "outdoor_temp"]
     fields = [f"{name}:{value}" for name, value in zip(names, values, strict=True)]
     return ";".join([stamp, *fields]) + "\n" if stamp != "ts" else ""
+
+
+def _quoted(line: str, chance: random.Random) -> str:
+    return '"' + line.rstrip("\n").replace(";", '";"') + '"\n'
 
 
 def _day_first(line: str, chance: random.Random) -> str:
