@@ -20,7 +20,7 @@ ROWS = (
     ("project",),
     ("contract",),
     ("logger", "validator", "isolation", "incremental"),
-    ("options", "work", "chunks", "verify"),
+    ("options", "work", "workers", "chunks", "verify"),
     ("runner",),
     ("flow",),
     ("status", "cli"),

@@ -82,6 +82,10 @@ class _Parser(argparse.ArgumentParser):
 
         say(message.removesuffix("\n"))
 
+    def format_help(self) -> str:
+        """The help, without the empty line before its example: with it, the longest would not fit a screen."""
+        return super().format_help().replace("\n\nexample: ", "\nexample: ")
+
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong with the arguments."""
         from pymyx.core.errors import Fault, UsageError, did_you_mean
@@ -173,6 +177,7 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     add("--force", action="store_true", help="make days again that are up to date")
     add("--dry-run", action="store_true", help="tell what would be made, and why; run nothing")
     add("--jobs", type=int, metavar="N", help="children at once (default: the processors)")
+    add("--executor", metavar="AT", help="run children at dask:ADDRESS (default: on this machine)")
     add("--prune", action="store_true", help="let go what was made from archived input")
     add("--verify", type=int, default=0, metavar="N", help="prove `days`: make N days alone, and all at once")
     add("--timeout-s", type=float, metavar="S", help="let a child take S for all its days (default: 6 h)")

@@ -316,7 +316,7 @@ def _project(options: Namespace) -> Project:
 
 def _run_options(options: Namespace) -> dict[str, Any]:
     """The options that runner and flow share, for the core."""
-    names = ("root", "timeout_s", "memory_mb", "confine", "from_", "to", "force", "jobs", "prune", "verify")
+    names = ("root", "timeout_s", "memory_mb", "confine", "from_", "to", "force", "jobs", "executor", "prune", "verify")
     told = {"show": (lambda text: None) if options.quiet else show}
     return {**told, **{name: getattr(options, name) for name in names}}
 

@@ -78,7 +78,9 @@ def status_text(status: dict[str, Any]) -> str:
             last = f"last success {ts[:10]} {ts[11:19]} UTC, took {step['duration_ms'] / 1000:.2f} s"
         lines.append(f"  {counted(step['days'], 'day')}, {counted(step['files'], 'file')}; {last}")
         if step["running"]:
-            lines.append(f"  held by process {step['running']['pid']} since {step['running']['since']}")
+            holder = step["running"]
+            on = f" on {holder['host']}" if holder["host"] else ""
+            lines.append(f"  held by process {holder['pid']}{on} since {holder['since']}")
         if step["error"]:
             lines.append(f"  failed: {step['error']}")
         lines += _days(step["stale"])

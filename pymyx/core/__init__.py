@@ -38,6 +38,6 @@ Where a change begins, in files of `pymyx/` and the names in them:
     a file format of data loggers is no matter of the core: it is read by the project's treatments/parse
 
 Imports point one way, and a test holds them to it: errors <- project <- contract <- {logger, validator, isolation,
-incremental} <- {options, work, chunks, verify} <- runner <- flow <- {status, cli}; isolation, incremental and validator
-do not know each other. What runs inside the child is in isolation/shim/, which imports nothing of PyMyx.
+incremental} <- {options, work, workers, chunks, verify} <- runner <- flow <- {status, cli}; isolation, incremental and
+validator do not know each other. What runs inside the child is in isolation/shim/, which imports nothing of PyMyx.
 """

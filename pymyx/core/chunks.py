@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pymyx.core.contract.models import Days, Failure
 from pymyx.core.contract.treatment import Step
@@ -27,6 +28,9 @@ from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.isolation.output import MARK, Warned
 from pymyx.core.options import Listener, Options
 from pymyx.core.work import Done, Here, Work
+
+if TYPE_CHECKING:
+    from pymyx.core.workers import Workers
 
 LONGEST_WARNING = 500  # characters of one that is remembered
 MOST_EQUAL = 3  # errors, then no more is tried
@@ -92,7 +96,7 @@ class Chunks:
             self.listener.progress(step.treatment.name, made, len(to_make), time.monotonic() - started)
 
         try:
-            with ExitStack() as stages, Here(output.lock, tell_progress, self.listener.tick_s) as children:
+            with ExitStack() as stages, self._workplace(tell_progress) as children:
                 stages.callback(warned.tell)
                 while self._queue or at_work:
                     # a child for each chunk, on a stage of its own, as many at once as may be
@@ -147,6 +151,15 @@ class Chunks:
             raise PublishError(*error.faults, *failed, *late_faults(step, plan)) from error
         finally:
             self._tell_of_removed()
+
+    def _workplace(self, tick: Callable[[], None]) -> Here | Workers:
+        """Where children are run: here, or at the executor."""
+        executor, tick_s = self.options.executor, self.listener.tick_s
+        if executor is None or isinstance(executor, str):
+            return Here(self.output.lock, tick, tick_s)
+        from pymyx.core.workers import Workers
+
+        return Workers(executor, tick, tick_s, lambda note: self.listener.show(f"note: {note}\n"))
 
     def _inputs_of(self, chunk: Chunk) -> tuple[dict[str, str], list[str] | None]:
         """The input files of its days, by name with that on the disk; and what a child sees: None for the folder."""

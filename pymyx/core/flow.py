@@ -23,7 +23,7 @@ from pymyx.core.incremental.lock import locked
 from pymyx.core.incremental.plan import plan_step
 from pymyx.core.options import options_and_listener
 from pymyx.core.project import find_project
-from pymyx.core.runner import Planned, Result, execute
+from pymyx.core.runner import Planned, Result, connected, execute
 from pymyx.core.validator import load_flow
 
 SKIPPED = (TreatmentError, PublishError, LateDataError)  # what a flow that is to keep going goes on past
@@ -61,6 +61,7 @@ def run_flow(
         locks = {step.output_dir: stack.enter_context(locked(step.output_dir, step.output_shown)) for step in in_order}
         for step in steps:
             owned_manifest(step, force=chosen.force)
+        chosen = stack.enter_context(connected(chosen, listener))
         for number, step in enumerate(steps, start=1):
             on_start(number, len(steps), step.treatment.name)
             try:

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymyx.core.contract.models import LEAST_MB, LONGEST_S, Treatment
 from pymyx.core.errors import Fault, UsageError
 from pymyx.core.incremental.plan import Choice
 from pymyx.core.isolation.confinement import Confine, shortfall
 from pymyx.core.isolation.output import Show
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 Progress = Callable[[str, int, int, float], None]
 
@@ -32,7 +35,9 @@ class Options:
             far as it can; `require`, in full or not at all; `off`.
         from_, to: make only the days from the one to the other: ISO dates or instants, rounded out to UTC days.
         force: make days again that are up to date.
-        jobs: children at once (default: the processors that this process may use).
+        jobs: children at once (default: the processors that this process may use, or the threads of the workers).
+        executor: where children are run, in place of this machine: `dask:ADDRESS` of a scheduler, or `dask:FILE` that
+            one wrote; or any `concurrent.futures.Executor`, whose workers are started by spawn, not by fork.
         prune: let what was made from archived input files go.
         keep_going: of a flow: go on with the next steps when some days failed.
         verify: prove `days`: make so many days again alone, and the whole folder, and compare.
@@ -48,6 +53,7 @@ class Options:
     to: str | None = None
     force: bool = False
     jobs: int | None = None
+    executor: str | Executor | None = None
     prune: bool = False
     keep_going: bool = False
     verify: int = 0
@@ -63,6 +69,8 @@ class Options:
             raise _refused(f"memory_mb is {self.memory_mb}", f"megabytes, at least {LEAST_MB}", "pyarrow hangs below")
         if self.jobs is not None and self.jobs < 1:
             raise _refused(f"jobs is {self.jobs}", "children at once, at least 1")
+        if isinstance(self.executor, str) and (self.executor[:5] != "dask:" or len(self.executor) == 5):
+            raise _refused(f"executor is `{self.executor}`", "dask:ADDRESS, or dask:FILE that a scheduler wrote")
         if self.verify < 0:
             raise _refused(f"verify is {self.verify}", "a number of days")
         first, last = _day_of("from", self.from_), _day_of("to", self.to)

@@ -11,10 +11,10 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
     main("runner")
 
 import os
-import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from pymyx.core.chunks import Chunks
@@ -41,8 +41,7 @@ from pymyx.core.options import Listener, Options, options_and_listener
 from pymyx.core.project import find_project, folders_of
 from pymyx.core.validator import load_step
 from pymyx.core.verify import verify
-
-LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
+from pymyx.core.work import versions
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,21 @@ def run_treatment(
     """
     chosen, listener = options_and_listener(options)
     step = load_step(find_project(root, data=data), name, folders_of(input_dir, output_dir, data), params or {})
-    with locked(step.output_dir, step.output_shown) as lock:
-        return execute(step, chosen, listener, lock)
+    with locked(step.output_dir, step.output_shown) as lock, connected(chosen, listener) as reached:
+        return execute(step, reached, listener, lock)
+
+
+def connected(options: Options, listener: Listener) -> AbstractContextManager[Options]:
+    """The options with the executor at their address, if they have one; nothing of it is imported unless asked for.
+
+    Raises:
+        UsageError: nobody answers there.
+    """
+    if not isinstance(options.executor, str):
+        return nullcontext(options)
+    from pymyx.core import workers
+
+    return workers.connected(options, listener)
 
 
 @dataclass(frozen=True)
@@ -168,7 +180,7 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
                 duration_ms = round((time.monotonic() - started) * 1000)
                 manifest.last_error = None
                 manifest.last_success = LastSuccess(
-                    ts=now(), duration_ms=duration_ms, versions=_versions(), day_s=chunks.day_s
+                    ts=now(), duration_ms=duration_ms, versions=versions(), day_s=chunks.day_s
                 )
                 output.write_manifest()
                 if failure := set_aside_only(step, manifest):
@@ -261,15 +273,3 @@ def _tell_of_plan(chunks: Chunks) -> None:
         listener.show(f"note: {note}\n")
     if kind := network_disk(chunks.output.folder):
         listener.show_once(f"on a network disk ({kind}) locks and file times may be weaker: run it from one machine")
-
-
-@cache
-def _versions() -> dict[str, str]:
-    """The versions of Python and of the libraries, by the names of their `dist-info`: reading it would take 10 ms."""
-    versions = {"python": sys.version.partition(" ")[0]}
-    for folder in filter(os.path.isdir, sys.path):
-        for entry in os.listdir(folder):
-            name, _, version = entry.removesuffix(".dist-info").partition("-")
-            if name in LIBRARIES and entry.endswith(".dist-info"):
-                versions.setdefault(name, version)
-    return versions

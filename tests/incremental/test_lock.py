@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def test_the_second_run(project: SmallProject, busy: subprocess.Popen[str]) -> N
     done = project.run("double")
     assert (done.returncode, done.stdout) == (75, "")
     assert re.fullmatch(
-        rf"error: another run holds the output folder `data/out`: process {busy.pid}, since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n"
+        rf"error: another run holds the output folder `data/out`: process {busy.pid} on {os.uname().nodename}, since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n"
         "note: nothing was run\nhint: wait for it to end, or end it\n",
         done.stderr,
     )
@@ -101,7 +102,7 @@ def test_a_treatment_cannot_free_the_lock(project: SmallProject) -> None:
 
 def test_a_lock_of_the_same_number_on_another_disk(project: SmallProject, busy: subprocess.Popen[str]) -> None:
     """It is not the folder's: two disks number their files alike."""
-    assert holder(project.output) == {"pid": busy.pid, "since": ANY}
+    assert holder(project.output) == {"pid": busy.pid, "since": ANY, "host": os.uname().nodename}
     locks = Path("/proc/locks").read_text(encoding="ascii")
     assert holder(project.output, locks)
     inode = (project.root / "data" / ".pymyx" / "out" / "lock").stat().st_ino

@@ -43,8 +43,9 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
             # the kernel gives it back however its holders end, so no stale lock is ever to be broken
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid, _, since = os.pread(descriptor, 200, 0).decode("ascii", "replace").partition(" ")
-            by = f"process {pid or 'unknown'}, since {since or 'just now'}"
+            one = _told(os.pread(descriptor, 400, 0).decode("ascii", "replace"))
+            on = f" on {one['host']}" if one["host"] else ""
+            by = f"process {one['pid'] or 'unknown'}{on}, since {one['since'] or 'just now'}"
             what = f"another run holds the output folder `{shown}`: {by}"
             raise BusyError(Fault(what, notes=("nothing was run",), hint="wait for it to end, or end it")) from None
         except (ImportError, OSError):
@@ -52,7 +53,9 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
         else:
             # the file is written and never replaced: the lock is that of its inode
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}".encode(), 0)
+            # the disk may be that of several machines
+            text = f"{os.getpid()} {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {os.uname().nodename}"
+            os.pwrite(descriptor, text.encode("ascii", "replace"), 0)
             for stage in state.glob("stage-*"):
                 remove_stage(stage)
         yield descriptor
@@ -68,7 +71,7 @@ def holder(output_dir: Path, locks: str | None = None) -> dict[str, Any] | None:
     try:
         with open(state_dir(output_dir) / "lock", opener=_opened, encoding="ascii", errors="replace") as file:
             place = _place(file.fileno())
-            text = file.read(200)
+            text = file.read(400)
         # to try the lock would take it: a run that starts meanwhile would be refused
         locks = Path("/proc/locks").read_text(encoding="ascii") if locks is None else locks
     except OSError:
@@ -76,8 +79,13 @@ def holder(output_dir: Path, locks: str | None = None) -> dict[str, Any] | None:
     held = [line.split() for line in locks.splitlines() if "FLOCK" in line]
     if not any(word.endswith(place) for words in held for word in words):
         return None
-    pid, _, since = text.partition(" ")
-    return {"pid": int(pid) if pid.isdigit() else None, "since": since or None}
+    return _told(text)
+
+
+def _told(text: str) -> dict[str, Any]:
+    """What a lock file says of its holder: `pid`, `since` and `host`; None for what is not told."""
+    pid, since, host, *_ = [*text.split(" "), "", ""]
+    return {"pid": int(pid) if pid.isdigit() else None, "since": since or None, "host": host or None}
 
 
 def _place(descriptor: int) -> str:

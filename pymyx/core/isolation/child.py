@@ -46,7 +46,8 @@ class Ending:
         statement: the raw text on its stderr; with no outcome, what the interpreter said instead.
         returncode: its exit code, negative for a signal.
         output: head and tail of what it printed.
-        stopped: why it was stopped, or nothing: `timeout` or `output`.
+        stopped: why it was stopped, or nothing: `timeout` or `output`; on another machine `lost`, or `refused` there,
+            and then the statement says why.
         cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
         succeeded: whether both proofs of success are there: the outcome that says so, and exit code 0.
     """
@@ -77,6 +78,7 @@ class Order:
             folder it may leave those out; None, and no such variable, when it is asked for all.
         processors: its share of them.
         show: called with what it prints, whole lines of text.
+        locale: its variables LANG, LC_* and TZ; None for those of this process.
     """
 
     step: Step
@@ -90,6 +92,7 @@ class Order:
     days: list[str] | None = None
     processors: int = 1
     show: Show = lambda text: None
+    locale: dict[str, str] | None = None
 
     @cached_property
     def rules(self) -> dict[str, Any] | None:
@@ -125,9 +128,12 @@ class Child:
 
         # few variables, so that no secret of its user reaches it; HOME and TMPDIR are gone when it ends
         passed = {*PASSED, *step.treatment.allow.env}
+        seen = {name: text for name, text in os.environ.items() if name in passed or name.startswith("LC_")}
+        if order.locale is not None:
+            seen = {**{name: text for name, text in seen.items() if not is_locale(name)}, **order.locale}
         environment = {
             "OMP_NUM_THREADS": str(order.processors),
-            **{name: text for name, text in os.environ.items() if name in passed or name.startswith("LC_")},
+            **seen,
             **dict.fromkeys(("HOME", "TMPDIR"), scratch),
             **({} if order.days is None else {"PYMYX_DAYS": ",".join(order.days)}),
         }
@@ -257,6 +263,11 @@ class Child:
         for form, real in self._real_paths:
             text = text.replace(spelt(form), spelt(real))
         return text
+
+
+def is_locale(name: str) -> bool:
+    """Whether a variable says in which language, and where, what is written is written."""
+    return name in ("LANG", "TZ") or name.startswith("LC_")
 
 
 def _sites() -> list[str]:

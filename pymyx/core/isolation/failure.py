@@ -46,6 +46,12 @@ def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: 
         fault = Fault(what, notes=(used, unchanged), hint=_more(name, "timeout_s"))
     elif ending.stopped == "output":
         fault = Fault(f"{it} was stopped {after}: it printed more than 1 GiB", notes=(used, unchanged))
+    elif ending.stopped == "lost":
+        hint = "see the logs of the scheduler and of its workers, then run it again"
+        fault = Fault(f"{it} was lost on its way: {ending.statement}", notes=(unchanged,), hint=hint)
+    elif ending.stopped == "refused":
+        hint = "let all machines have the same Python, libraries and PyMyx, and see the project under the same path"
+        fault = Fault(f"a worker does not run {it} as this machine would", "", said, (unchanged,), hint)
     elif failure:
         fault = _raised(order, failure, unchanged)
     elif died:

@@ -1,0 +1,1 @@
+"""Chunks on other machines: by a pool of processes, and by a Dask scheduler with real workers."""
