@@ -31,7 +31,7 @@ Where a change begins, in files of `pymyx/` and the names in them:
     a key of treatment.json       core/contract/models.py: Treatment; then `python -m tests.write_schemas`
     a field of an event           core/contract/models.py: Event; core/logger.py: log_event
     a reason why a day is stale   core/incremental/plan.py: Reason, _reason
-    a way in which a child ends   core/isolation/child.py: Ending; core/isolation/failure.py: treatment_error
+    a way in which a child ends   core/isolation/child.py: Stopped, Ending; core/isolation/failure.py: treatment_error
     a command                     cli/main.py: _COMMANDS; cli/arguments.py: HELP, ABOUT, _add_own
     an option of a run            core/options.py: Options; cli/arguments.py: _add_run_options;
                                   cli/main.py: _run_options

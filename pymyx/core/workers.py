@@ -33,7 +33,7 @@ from pymyx.core.incremental.files import code_of
 from pymyx.core.incremental.manifest import KnownFile
 from pymyx.core.incremental.publish import Left
 from pymyx.core.incremental.stage import Stage, remove_stage
-from pymyx.core.isolation.child import Ending, Order, is_locale
+from pymyx.core.isolation.child import Ending, Order, Stopped, is_locale
 from pymyx.core.isolation.children import signals_held
 from pymyx.core.options import Listener, Options
 from pymyx.core.project import Project
@@ -182,7 +182,7 @@ def _done(work: Work, future: Future[str]) -> Done:
     return Done(_order(work), ending, told["took_s"], inputs, told["passed_over"], left)
 
 
-def _not_done(work: Work, stopped: str, why: str) -> Done:
+def _not_done(work: Work, stopped: Stopped, why: str) -> Done:
     ending = Ending(None, why, 0, "", stopped, 0.0, 0, succeeded=False)
     return Done(_order(work), ending, 0.0, {}, {}, None)
 

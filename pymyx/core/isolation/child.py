@@ -20,7 +20,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from pydantic import ValidationError
 
@@ -34,6 +34,8 @@ SHIM = Path(__file__).parent / "shim" / "shim.py"
 GRACE_S = 3.0  # between SIGTERM and SIGKILL
 KEPT = 8_000  # characters of the output that are kept from its head, and from its tail
 LONGEST_STATEMENT = 1_000_000  # bytes of an outcome; the shim's own never come near it
+# why a child was stopped: nothing where it ended by itself; on another machine it may be lost, or be refused
+Stopped = Literal["", "timeout", "output", "lost", "refused"]
 PASSED = ("PATH", "LANG", "TZ")  # environment variables, beside LC_*
 
 
@@ -46,8 +48,7 @@ class Ending:
         statement: the raw text on its stderr; with no outcome, what the interpreter said instead.
         returncode: its exit code, negative for a signal.
         output: head and tail of what it printed.
-        stopped: why it was stopped, or nothing: `timeout` or `output`; on another machine `lost`, or `refused` there,
-            and then the statement says why.
+        stopped: why it was stopped, or nothing; where it was lost or refused, the statement says more.
         cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
         succeeded: whether both proofs of success are there: the outcome that says so, and exit code 0.
     """
@@ -56,7 +57,7 @@ class Ending:
     statement: str
     returncode: int
     output: str
-    stopped: str
+    stopped: Stopped
     cpu_s: float
     peak_mb: int
     succeeded: bool
@@ -114,7 +115,7 @@ class Child:
         step, scratch = order.step, str(order.scratch_dir)
         self.started = time.monotonic()
         self.deadline = self.started + order.timeout_s
-        self.stopped = ""
+        self.stopped: Stopped = ""
         self.printed = 0
         self._show = order.show
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
@@ -226,7 +227,7 @@ class Child:
             )
         # the warden knows better, where there is one: in ru_maxrss of a fork the runner's own memory counts
         used: dict[str, Any] = json.loads(report) if report else {"cpu_s": cpu_s, "peak_mb": peak_mb, "stopped": ""}
-        stopped = self.stopped or used["stopped"]
+        stopped: Stopped = self.stopped or used["stopped"]
         outcome = None
         with suppress(ValidationError):  # what says nothing, or something else, has not succeeded
             stated = self._with_real_paths(statement, lambda path: json.dumps(path)[1:-1])  # JSON spells them its way
