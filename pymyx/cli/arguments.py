@@ -108,11 +108,7 @@ def parser_of(command: str, prog: str, *, flags: bool) -> argparse.ArgumentParse
         usage=f"{prog} {usage}",
         description=about,
         epilog=f"example: {f'{prog} {example}'.rstrip()}\n{FLEET if command == 'flow' else ''}{EXITS}",
-        formatter_class=partial(
-            argparse.RawDescriptionHelpFormatter,
-            max_help_position=widest,
-            width=80,
-        ),
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, max_help_position=widest, width=80),
         allow_abbrev=False,
         add_help=False,
     )

@@ -70,10 +70,8 @@ def _run(module: str, arguments: list[str]) -> int:
     from pymyx.cli.arguments import HELP, parser_of
 
     if module:
-        command, prog = (
-            {"runner": "run", "flow": "flow", "validator": "check"}[module],
-            f"python -m pymyx.core.{module}",
-        )
+        command = {"runner": "run", "flow": "flow", "validator": "check"}[module]
+        prog = f"python -m pymyx.core.{module}"
     else:
         command, *arguments = arguments or ["--help"]
         prog = f"pymyx {command}"

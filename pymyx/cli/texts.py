@@ -143,12 +143,13 @@ def description_text(one: dict[str, Any]) -> str:
         return "\n".join(lines)
     lines += [f"{end}: {one[end]['format']}; {one[end]['description']}" for end in ("input", "output")]
     days, limits = one["days"], one["limits"]
-    looks = "it looks at its whole folder: one changed file, and all is made again"
-    if days:
-        looks = (
-            f"each is made from {counted(days['before'], 'day')} before it to {counted(days['after'], 'day')} after it"
-        )
-        looks = looks if any(days.values()) else "each is made from its own files"
+    if not days:
+        looks = "it looks at its whole folder: one changed file, and all is made again"
+    elif any(days.values()):
+        before, after = counted(days["before"], "day"), counted(days["after"], "day")
+        looks = f"each is made from {before} before it to {after} after it"
+    else:
+        looks = "each is made from its own files"
     lines.append(f"days: {looks}")
     memory = f"{limits['memory_mb']} MB" if limits["memory_mb"] else "not limited"
     time = f"{limits['timeout_s'] or LONGEST_S:g} s"

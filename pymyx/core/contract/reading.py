@@ -34,10 +34,8 @@ def read_contract(path: Path, shown: str, model: type[Model]) -> tuple[Model | N
     try:
         return model.model_validate(document.value), []
     except ValidationError as error:
-        schema, problems = (
-            json_schema(model),
-            error.errors(include_url=False, include_context=False, include_input=False),
-        )
+        schema = json_schema(model)
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
         return None, [_fault(one["type"], one["loc"], document.value, shown, schema) for one in problems]
 
 

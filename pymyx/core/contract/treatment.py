@@ -37,9 +37,9 @@ class Step:
     output_shown: str = field(init=False)
 
     def __post_init__(self) -> None:
-        own = {"input_shown": self.project.shown(self.input_dir), "output_shown": self.project.shown(self.output_dir)}
-        for name, value in {**own, "code_dir": self.project.treatments / self.treatment.name}.items():
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "code_dir", self.project.treatments / self.treatment.name)
+        object.__setattr__(self, "input_shown", self.project.shown(self.input_dir))
+        object.__setattr__(self, "output_shown", self.project.shown(self.output_dir))
 
     def reads(self, folders: Collection[Path]) -> bool:
         """Whether one of these folders is its input, or is, holds or lies in what it is granted."""
