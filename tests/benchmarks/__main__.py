@@ -1,15 +1,16 @@
-"""Runs one benchmark: python -m tests.benchmarks activity|executor|exports|incremental|parse [--help]."""
+"""Runs one benchmark: python -m tests.benchmarks activity|executor|exports|fleet|incremental|parse [--help]."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import activity, executor, exports, incremental, parse
+from tests.benchmarks import activity, executor, exports, fleet, incremental, parse
 
 BENCHMARKS = {
     "activity": activity.main,
     "executor": executor.main,
     "exports": exports.main,
+    "fleet": fleet.main,
     "incremental": incremental.main,
     "parse": parse.main,
 }
