@@ -117,20 +117,23 @@ class SmallProject:
         folders = ("--input", "data/in", "--output", "data/out")
         return self.cli("runner", "--treatment", name, *folders, *arguments, **options)
 
-    @contextmanager
-    def at_work(self, command: str, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
-        """A command line in the background, once its treatment has said `asleep`; ended in the end."""
-        process = subprocess.Popen(
-            [*prefix, *self.argv(command, *arguments)],
+    def started(self, argv: list[str], stdout: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+        """A command line in the background, in the project's root; signals end it as they would a user's."""
+        return subprocess.Popen(
+            argv,
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": str(REPO)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             encoding="utf-8",
             preexec_fn=heed_interrupts,  # noqa: PLW1509  no other thread is running
         )
-        with process:
+
+    @contextmanager
+    def at_work(self, command: str, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
+        """A command line in the background, once its treatment has said `asleep`; ended in the end."""
+        with self.started([*prefix, *self.argv(command, *arguments)]) as process:
             try:
                 assert process.stderr
                 heard = process.stderr.readline()

@@ -100,9 +100,7 @@ class Here:
         if passed_over:
             seen = os.listdir(work.step.input_dir) if names is None else names
             names = sorted({*seen} - passed_over.keys())
-        order = order_for(work.step, work.stage, names, work.options, self._keep)
-        order.days, order.processors, order.show = work.days, work.processors, work.show
-        order.locale = work.locale
+        order = order_for(work, names, self._keep)
         self._at_work[self._children.start(order)] = (work, order, inputs, passed_over)
 
     def wait(self) -> tuple[Work, Done]:
@@ -118,8 +116,9 @@ class Here:
         return work, Done(order, ending, took_s, inputs, passed_over, left)
 
 
-def order_for(step: Step, stage: Stage, names: list[str] | None, options: Options, keep: int) -> Order:
-    """What a child is to do on a stage: from a view of the input files `names`, or from all of the input folder."""
+def order_for(work: Work, names: list[str] | None, keep: int) -> Order:
+    """What a child is told: to read a view of the input files `names`, or all of the input folder."""
+    step, stage, options = work.step, work.stage, work.options
     return Order(
         step,
         input_dir=step.input_dir if names is None else link_inputs(stage, [step.input_dir / name for name in names]),
@@ -129,6 +128,10 @@ def order_for(step: Step, stage: Stage, names: list[str] | None, options: Option
         memory_mb=options.memory_of(step.treatment),
         confine=options.confine,
         keep=keep,
+        days=work.days,
+        processors=work.processors,
+        show=work.show,
+        locale=work.locale,
     )
 
 

@@ -33,7 +33,7 @@ from pymyx.core.incremental.files import code_of
 from pymyx.core.incremental.manifest import KnownFile
 from pymyx.core.incremental.publish import Left
 from pymyx.core.incremental.stage import Stage, remove_stage
-from pymyx.core.isolation.child import Ending, Order, Stopped, is_locale
+from pymyx.core.isolation.child import Ending, Order, Stopped, own_locale
 from pymyx.core.isolation.children import signals_held
 from pymyx.core.options import Listener, Options
 from pymyx.core.project import Project
@@ -148,7 +148,7 @@ def _asked(work: Work) -> str:
             "names": work.names,
             "days": work.days,
             "options": {name: getattr(options, name) for name in ("timeout_s", "memory_mb", "confine")},
-            "locale": {name: text for name, text in os.environ.items() if is_locale(name)},
+            "locale": own_locale(),
             "same": _sameness(step.code_dir),
         }
     )
@@ -189,7 +189,7 @@ def _not_done(work: Work, stopped: Stopped, why: str) -> Done:
 
 def _order(work: Work) -> Order:
     """The order of a child elsewhere, for messages."""
-    return order_for(work.step, work.stage, None, work.options, -1)
+    return order_for(work, None, -1)
 
 
 def _seen(left: Left) -> bool:

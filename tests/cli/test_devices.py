@@ -99,15 +99,7 @@ def test_an_interrupt_ends_all(fleet: SmallProject, signum: int, code: int) -> N
     fleet.misbehaving("sleeps")
     fleet.flow({"treatment": "sleeps", "input": "in", "output": "out"})
     argv = [sys.executable, "-m", "pymyx", "flow", "chain", "--data", *ROOTS, "--jobs", "2"]
-    with subprocess.Popen(
-        argv,
-        cwd=fleet.root,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        preexec_fn=heed_interrupts,  # noqa: PLW1509  no other thread is running
-    ) as process:
+    with fleet.started(argv) as process:
         assert process.stderr
         asleep = 0
         while asleep < 2:

@@ -111,15 +111,7 @@ def wait_until(so: Callable[[], object]) -> None:
 def at_work(station: SmallProject, cluster: Cluster, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A run at the cluster, once both chunks have begun."""
     argv = station.argv("runner", "--treatment", "copy", "--input", "data/in", "--output", "data/out", *options)
-    with subprocess.Popen(
-        [*argv, "--executor", f"dask:{cluster.file}"],
-        cwd=station.root,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        preexec_fn=heed_interrupts,  # noqa: PLW1509  no other thread is running
-    ) as runner:
+    with station.started([*argv, "--executor", f"dask:{cluster.file}"], subprocess.PIPE) as runner:
         try:
             wait_until(lambda: len(treatments_of(station)) == 2 or runner.poll() is not None)
             assert runner.poll() is None, runner.communicate()

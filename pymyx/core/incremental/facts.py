@@ -70,7 +70,7 @@ class Facts:
         before = manifest.model_copy(deep=False)
         # archived raw files are kept in mind, `shrunk` ones as they were: none comes back smaller unseen
         gone = manifest.inputs.keys() - self.inputs.keys() if self.raw else set()
-        used = {name for made in manifest.days.values() for name in made.inputs} if gone else set()
+        used = manifest.used if gone else set()
         kept = {name: manifest.inputs[name] for name in (gone & used) | shrunk.keys()}
         read = {name: one for name, one in self.inputs.items() if one.sha256}
         manifest.inputs = dict(sorted({**read, **kept}.items()))
@@ -100,7 +100,7 @@ def look(step: Step, *, force: bool) -> Facts:
     raw = input_id is None
 
     # what is to be read
-    used = {name for made in manifest.days.values() for name in made.inputs} if manifest else set()
+    used = manifest.used if manifest else set()
     inputs, packed, odd = input_files(step.input_dir, ENDINGS[step.treatment.input.format], known, used)
     if known and not inputs:
         _refuse_emptied_input(step, raw=raw)

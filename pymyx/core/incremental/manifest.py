@@ -107,6 +107,11 @@ class Manifest(BaseModel, defer_build=True):
         return {name: known for made in self.days.values() for name, known in made.outputs.items()}
 
     @property
+    def used(self) -> set[str]:
+        """The input files that something was made from."""
+        return {name for made in self.days.values() for name in made.inputs}
+
+    @property
     def set_aside_only(self) -> list[str]:
         """The files that it owns, sorted, where none of them is a result."""
         names = sorted(self.outputs)

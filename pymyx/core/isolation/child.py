@@ -36,7 +36,6 @@ KEPT = 8_000  # characters of the output that are kept from its head, and from i
 LONGEST_STATEMENT = 1_000_000  # bytes of an outcome; the shim's own never come near it
 # why a child was stopped: nothing where it ended by itself; on another machine it may be lost, or be refused
 Stopped = Literal["", "timeout", "output", "lost", "refused"]
-PASSED = ("PATH", "LANG", "TZ")  # environment variables, beside LC_*
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,10 @@ class Order:
     memory_mb: int | None
     confine: Confine
     keep: int
-    days: list[str] | None = None
-    processors: int = 1
-    show: Show = lambda text: None
-    locale: dict[str, str] | None = None
+    days: list[str] | None
+    processors: int
+    show: Show
+    locale: dict[str, str] | None
 
     @cached_property
     def rules(self) -> dict[str, Any] | None:
@@ -128,13 +127,11 @@ class Child:
                 self._real_paths += [(form, shown) for form in {path, repr(path)[1:-1], escaped}]
 
         # few variables, so that no secret of its user reaches it; HOME and TMPDIR are gone when it ends
-        passed = {*PASSED, *step.treatment.allow.env}
-        seen = {name: text for name, text in os.environ.items() if name in passed or name.startswith("LC_")}
-        if order.locale is not None:
-            seen = {**{name: text for name, text in seen.items() if not is_locale(name)}, **order.locale}
+        passed = {"PATH", *step.treatment.allow.env}
         environment = {
             "OMP_NUM_THREADS": str(order.processors),
-            **seen,
+            **{name: text for name, text in os.environ.items() if name in passed and not _is_locale(name)},
+            **(own_locale() if order.locale is None else order.locale),
             **dict.fromkeys(("HOME", "TMPDIR"), scratch),
             **({} if order.days is None else {"PYMYX_DAYS": ",".join(order.days)}),
         }
@@ -266,8 +263,12 @@ class Child:
         return text
 
 
-def is_locale(name: str) -> bool:
-    """Whether a variable says in which language, and where, what is written is written."""
+def own_locale() -> dict[str, str]:
+    """The variables of this process that say in which language and time zone it works: LANG, LC_* and TZ."""
+    return {name: text for name, text in os.environ.items() if _is_locale(name)}
+
+
+def _is_locale(name: str) -> bool:
     return name in ("LANG", "TZ") or name.startswith("LC_")
 
 
