@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -170,7 +171,7 @@ from pymyx.core.runner import run_treatment
 moves = []
 
 def ours(frame):
-    return "/pymyx/" in frame.f_code.co_filename and frame.f_code.co_name != "<module>"
+    return frame.f_code.co_filename.startswith({str(REPO / "pymyx") + os.sep!r}) and frame.f_code.co_name != "<module>"
 
 def look(frame, event, argument):
     if event == "call" and ours(frame):
