@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from multiprocessing import resource_tracker
 from typing import Any
 
 import pytest
@@ -37,6 +38,12 @@ def run(input_dir, output_dir, params):
             os.mkdir(f"{output_dir}/folder")
         shutil.copy(f"{input_dir}/{name}", f"{output_dir}/{name}.parquet")
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tracker() -> None:
+    """The process that multiprocessing keeps beside this one is started in no project's folder."""
+    resource_tracker.ensure_running()
 
 
 @pytest.fixture(scope="module")
