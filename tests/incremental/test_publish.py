@@ -113,13 +113,13 @@ def test_deep_folders_are_cleared(project: SmallProject) -> None:
         "    for top in (output_dir, os.environ['HOME']):\n"
         "        os.chdir(top)\n"
         "        for number in range(params['levels']):\n"
-        "            os.mkdir('d')\n            open('f', 'w').close()\n            os.chdir('d')\n"
+        "            os.mkdir('deep')\n            open('f', 'w').close()\n            os.chdir('deep')\n"
         "        os.chmod('.', 0)\n"
     )
-    project.treatment("digs", code, params={"levels": {"type": "integer", "default": 3000}})
-    for _ in range(2):
+    project.treatment("digs", code, params={"levels": {"type": "integer", "default": 1200}})
+    for levels in (1200, 1):
         with pytest.raises(PublishError):
-            run_treatment("digs", "data/in", "data/out")
+            run_treatment("digs", "data/in", "data/out", params={"levels": levels})
         assert project.stages == []
 
 
