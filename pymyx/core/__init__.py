@@ -30,12 +30,15 @@ Where a change begins, in files of `pymyx/` and the names in them:
 
     a key of treatment.json       core/contract/models.py: Treatment; then `python -m tests.write_schemas`
     a field of an event           core/contract/models.py: Event; core/logger.py: log_event
-    a reason why a day is stale   core/incremental/plan.py: Reason, _reason
-    a way in which a child ends   core/isolation/child.py: Stopped, Ending; core/isolation/failure.py: treatment_error
-    a command                     cli/main.py: _COMMANDS; cli/arguments.py: HELP, ABOUT, _add_own
+    a reason why a day is stale   core/incremental/plan.py: Reason, _reason; what it is found by:
+                                  core/incremental/facts.py: Facts, look; core/incremental/manifest.py: MadeDay
+    a way in which a child ends   core/isolation/child.py: Stopped, Ending; core/isolation/failure.py: treatment_error;
+                                  who stops it: core/isolation/children.py: Children; then core/chunks.py: Chunks
+    a command                     cli/main.py: _COMMANDS; cli/arguments.py: HELP, ABOUT, _add_own; tests/cli/help.txt
     an option of a run            core/options.py: Options; cli/arguments.py: _add_run_options;
                                   cli/main.py: _run_options
-    a file format of data loggers is no matter of the core: it is read by the project's treatments/parse
+    a format of data loggers      no matter of the core: treatments/parse/stamps.py: format_of, instant_of (of times),
+                                  treatments/parse/lines.py: shape_of; to be proposed: cli/sniff/stamps.py: read
 
 Imports point one way, and a test holds them to it: errors <- project <- contract <- {logger, validator, isolation,
 incremental} <- {options, work, workers, chunks, verify} <- runner <- flow <- {status, cli}; isolation, incremental and

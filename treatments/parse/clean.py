@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 from lines import Lines, Rest, form_of, kinds, read_rest, times_of
-from stamps import DIGITS, TIMES, instants_at, zone_of
+from stamps import EPOCH_DIGITS, TIMES, instants_at, zone_of
 
 INSTANT = pa.timestamp("ns", tz="UTC")
 TYPES = {"integer": pa.int64(), "float": pa.float64()}
@@ -69,7 +69,7 @@ def _without_quotes(lines, params):
 
 def _looks_clean(lines, shape, form, params):
     """Whether bytes and counts alone say that each line after the header is a row, or one that pyarrow refuses."""
-    if (form.name != "iso8601" and form.name not in DIGITS) or params["time_column"] or params["decimal"] != ".":
+    if (form.name != "iso8601" and form.name not in EPOCH_DIGITS) or params["time_column"] or params["decimal"] != ".":
         return False
     if (head := int(np.count_nonzero(shape.over))) == len(shape.over) or shape.over[head:].any():
         return False  # lines are passed over elsewhere than at the beginning
@@ -90,8 +90,8 @@ def _looks_clean(lines, shape, form, params):
 
 def _clean_lines(lines, shape, candidates, form, params):
     """Which lines are clean, and the instants of these where pyarrow does not read their stamps."""
-    if form.name in DIGITS:
-        most, digits, mark = 19 - DIGITS[form.name] - 1, DIGITS[form.name], re.escape(params["decimal"])
+    if form.name in EPOCH_DIGITS:
+        most, digits, mark = 19 - EPOCH_DIGITS[form.name] - 1, EPOCH_DIGITS[form.name], re.escape(params["decimal"])
         epoch = f"-?([0-9]{{1,{most}}}|[1-8][0-9]{{{most}}})({mark}[0-9]{{1,{digits}}})?"
         if any(re.fullmatch(epoch, word) for word in params["null_values"]):
             return np.zeros(len(candidates), bool), np.empty(0, np.int64)  # no word stands for no stamp
@@ -157,7 +157,7 @@ def _convert(lines, shape, clean, instants, rows, params):
     body = b"".join(parts[first] for first in sorted(parts)) if len(parts) != 1 else next(iter(parts.values()))
     wanted = known.keys() | ({column} if instants is None else set())
     columns = {str(place): name for place, name in enumerate(shape.names) if name in wanted}
-    of_stamps = pa.decimal128(38, DIGITS[form.name]) if form.name in DIGITS else INSTANT
+    of_stamps = pa.decimal128(38, EPOCH_DIGITS[form.name]) if form.name in EPOCH_DIGITS else INSTANT
     types = {place: TYPES.get(known.get(name), of_stamps) for place, name in columns.items()}
     fields = [(name, TYPES.get(known.get(name), INSTANT)) for name in columns.values()]
     if not len(body):
@@ -175,14 +175,14 @@ def _convert(lines, shape, clean, instants, rows, params):
         table = pa.csv.read_csv(pa.BufferReader(body), read, parse, convert).rename_columns([*columns.values()])
         if table.num_rows != len(indexes) + len(rows):
             raise pa.ArrowInvalid(f"{len(indexes) + len(rows)} rows became {table.num_rows}")
-    if instants is None and form.name not in DIGITS and not rows:
+    if instants is None and form.name not in EPOCH_DIGITS and not rows:
         return table, indexes
     every = np.sort(np.concatenate((indexes, np.array([*rows], np.int64))))
     if instants is not None:
         found = np.empty(len(every), np.int64)
         found[np.searchsorted(every, indexes)] = instants
     else:
-        found = (_of_decimals if form.name in DIGITS else instants_of)(table, column).copy()
+        found = (_of_decimals if form.name in EPOCH_DIGITS else instants_of)(table, column).copy()
     found[np.searchsorted(every, np.array([*rows], np.int64))] = [instant for instant, _ in rows.values()]
     stamps = array_of(found, INSTANT)
     if table is None:

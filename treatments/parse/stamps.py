@@ -15,7 +15,7 @@ import numpy as np
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMES = range(-9_223_372_036, 9_223_372_036)  # whole seconds that fit into nanoseconds of 64 bits
-DIGITS = {"epoch_s": 9, "epoch_ms": 6, "epoch_us": 3}  # of a fraction, down to the nanosecond
+EPOCH_DIGITS = {"epoch_s": 9, "epoch_ms": 6, "epoch_us": 3}  # of a fraction, down to the nanosecond
 MONTHS = [
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -91,12 +91,12 @@ def format_of(name, apart, decimal):
         if not apart:
             parts = ((*parts[0], "%T", *parts[1]),)
         return Format(name, what, _compiled(ISO_8601), _compiled(ISO_DATE if apart else ISO_8601), parts)
-    if name in DIGITS:
+    if name in EPOCH_DIGITS:
         if apart:
             raise ValueError(f"`{name}` is one number: it cannot be joined from two columns, as `time_column` states")
         unit = {"epoch_s": "seconds", "epoch_ms": "milliseconds", "epoch_us": "microseconds"}[name]
         mark = re.escape(decimal)
-        number = rf"(?P<sign>[+-]?)(?=[{mark}\d])(?P<whole>\d*)(?:{mark}(?P<fraction>\d{{1,{DIGITS[name]}}}))?"
+        number = rf"(?P<sign>[+-]?)(?=[{mark}\d])(?P<whole>\d*)(?:{mark}(?P<fraction>\d{{1,{EPOCH_DIGITS[name]}}}))?"
         return Format(name, f"number of {unit} since 1970 ({name})", _compiled(number), _compiled(number))
     parts = tuple(re.findall(r"%.|[^%]|%$", name, re.DOTALL))
     _check(name, parts)
@@ -120,10 +120,12 @@ def _compiled(text):
 def _check(name, parts):
     keys = [part[1:] for part in parts if part[0] == "%" and part != "%%"]
     if unknown := next((f"%{key}" for key in keys if key not in TEXTS), None):
-        accepted = f"iso8601, {', '.join(DIGITS)}, or a strptime pattern of {' '.join(f'%{key}' for key in TEXTS)}"
+        accepted = (
+            f"iso8601, {', '.join(EPOCH_DIGITS)}, or a strptime pattern of {' '.join(f'%{key}' for key in TEXTS)}"
+        )
         raise ValueError(f"`{name}` has `{unknown}`; accepted: {accepted}")
     if not keys:
-        accepted = f"iso8601, {', '.join(DIGITS)}, or a strptime pattern such as %d/%m/%Y %H:%M:%S"
+        accepted = f"iso8601, {', '.join(EPOCH_DIGITS)}, or a strptime pattern such as %d/%m/%Y %H:%M:%S"
         raise ValueError(f"`{name}` is no format; accepted: {accepted}")
     for one in ("Yy", "mbBj", "d", "j", "HI", "M", "S", "f", "p", "z", "aA"):
         if len(found := [key for key in keys if key in one]) > 1:
@@ -183,8 +185,8 @@ def instant_of(place, text, form, zone):
     if not (match := form.whole.fullmatch(text)):
         raise BadLineError(place, f"{text[:100]!r} is no {form.what}")
     parts = match.groupdict()
-    if form.name in DIGITS:
-        digits = (parts["whole"] or "0") + (parts["fraction"] or "").ljust(DIGITS[form.name], "0")
+    if form.name in EPOCH_DIGITS:
+        digits = (parts["whole"] or "0") + (parts["fraction"] or "").ljust(EPOCH_DIGITS[form.name], "0")
         instant = int(parts["sign"] + digits) if len(digits) < 1000 else TIMES.stop * 10**9
         if instant // 10**9 not in TIMES:
             raise BadLineError(place, f"{text[:100]!r} is no time that exists")
