@@ -21,7 +21,7 @@ ROWS = (
     ("project",),
     ("contract",),
     ("logger", "validator", "isolation", "incremental"),
-    ("options", "work", "workers", "chunks", "verify"),
+    ("options", "work", "engine", "workers", "chunks", "verify"),
     ("runner",),
     ("flow",),
     ("status", "cli"),

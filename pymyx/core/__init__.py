@@ -41,6 +41,7 @@ Where a change begins, in files of `pymyx/` and the names in them:
                                   treatments/parse/lines.py: shape_of; to be proposed: cli/sniff/stamps.py: read
 
 Imports point one way, and a test holds them to it: errors <- project <- contract <- {logger, validator, isolation,
-incremental} <- {options, work, workers, chunks, verify} <- runner <- flow <- {status, cli}; isolation, incremental and
-validator do not know each other. What runs inside the child is in isolation/shim/, which imports nothing of PyMyx.
+incremental} <- {options, work, engine, workers, chunks, verify} <- runner <- flow <- {status, cli}; isolation,
+incremental and validator do not know each other. What runs inside the child is in isolation/shim/, which imports
+nothing of PyMyx.
 """

@@ -103,9 +103,9 @@ def connected(options: Options, listener: Listener) -> AbstractContextManager[Op
     """
     if not isinstance(options.executor, str):
         return nullcontext(options)
-    from pymyx.core import workers
+    from pymyx.core import engine
 
-    return workers.connected(options, listener)
+    return engine.connected(options, listener)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,11 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +33,7 @@ from pymyx.core.incremental.publish import Left
 from pymyx.core.incremental.stage import Stage, remove_stage
 from pymyx.core.isolation.child import Ending, Order, Stopped, own_locale
 from pymyx.core.isolation.children import signals_held
-from pymyx.core.options import Listener, Options
+from pymyx.core.options import Options
 from pymyx.core.project import Project
 from pymyx.core.work import Done, Here, Work, order_for, versions
 
@@ -44,7 +42,6 @@ NOTE_S = 60.0  # that no worker takes anything, until that is told
 SLACK_S = 600.0  # beyond the time of a child, for a worker to hash and to answer
 SEEN_S = 60.0  # until a network disk shows what another machine wrote
 CANCEL_S = 2.0  # for an engine to be told that work is not wanted any more
-ANSWER_S = 9.0  # for a scheduler to answer
 
 
 @dataclass
@@ -311,44 +308,3 @@ def _own_code() -> str:
     files = code_of(Path(__file__).parents[1])
     code = json.dumps({name: sha256 for name, sha256 in files.items() if name.endswith(".py")}, sort_keys=True)
     return hashlib.sha256(code.encode()).hexdigest()[:12]
-
-
-@contextmanager
-def connected(options: Options, listener: Listener) -> Iterator[Options]:
-    """The options with the executor that is at their address, while it is connected to.
-
-    Raises:
-        UsageError: Dask is not installed, or no scheduler answers there.
-    """
-    where = str(options.executor).removeprefix("dask:")
-    place = {"scheduler_file": where} if os.path.isfile(where) else {"address": where}
-    with signals_held():  # the threads that are started here inherit it: none may take a signal
-        try:
-            client = import_module("distributed").Client(**place, timeout=ANSWER_S, set_as_default=False)
-            address, slots = client.scheduler.address, sum(client.nthreads().values())
-        except ImportError:
-            raise UsageError(Fault("Dask is not installed", hint="pip install 'pymyx[dask]'")) from None
-        except Exception as error:  # whatever Dask raises: an address, a certificate, a scheduler that is not there
-            what = f"no Dask scheduler answers at `{where}`"
-            hint = "is it running, and its address right? try: dask scheduler"
-            raise UsageError(Fault(what, evidence=(f"{type(error).__name__}: {error}",), hint=hint)) from error
-    try:
-        if _is_open(address):
-            note = f"`{address}` is not encrypted: whoever reaches it runs code on every worker"
-            listener.show_once(f"{note}; use tls:// (Dask's distributed.comm.tls)")
-        # pure: Dask would take equal work for the same, and might answer with an old result
-        executor = client.get_executor(pure=False)
-        yield replace(options, executor=executor, jobs=options.jobs or slots or None)
-    finally:
-        closer = threading.Thread(target=client.close, args=(CANCEL_S,), daemon=True)
-        closer.start()
-        closer.join(2 * CANCEL_S)
-
-
-def _is_open(address: str) -> bool:
-    """Whether an address is plain TCP on a network."""
-    scheme, _, rest = address.partition("://")
-    host = rest.rpartition(":")[0].strip("[]")
-    with suppress(ValueError):
-        return scheme == "tcp" and not ip_address(host).is_loopback
-    return scheme == "tcp" and host != "localhost"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pymyx.core import workers
+from pymyx.core import engine, workers
 from pymyx.core.errors import PublishError, TreatmentError, UsageError
 from pymyx.core.runner import run_treatment
 from pymyx.core.work import versions
@@ -226,6 +226,6 @@ def test_addresses_that_cannot_be(station: SmallProject) -> None:
             f"executor is `{address}`\n  accepted: dask:ADDRESS, or dask:FILE that a scheduler wrote"
         )
     assert station.events == []
-    assert not workers._is_open("tls://10.0.0.1:8786")
-    assert not workers._is_open("tcp://127.0.0.1:8786") and not workers._is_open("tcp://[::1]:8786")
-    assert workers._is_open("tcp://10.0.0.1:8786") and workers._is_open("tcp://node7:8786")
+    assert not engine.is_open("tls://10.0.0.1:8786")
+    assert not engine.is_open("tcp://127.0.0.1:8786") and not engine.is_open("tcp://[::1]:8786")
+    assert engine.is_open("tcp://10.0.0.1:8786") and engine.is_open("tcp://node7:8786")
