@@ -24,8 +24,9 @@ from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
 from pymyx.core.incremental.publish import Left, Published, Removal, publish
 from pymyx.core.incremental.stage import staged
+from pymyx.core.isolation.child import Order
 from pymyx.core.isolation.failure import treatment_error
-from pymyx.core.isolation.output import MARK, Warned
+from pymyx.core.isolation.output import MARK, Show, Warned
 from pymyx.core.options import Listener, Options
 from pymyx.core.work import Done, Here, Work
 
@@ -96,7 +97,7 @@ class Chunks:
             self.listener.progress(step.treatment.name, made, len(to_make), time.monotonic() - started)
 
         try:
-            with ExitStack() as stages, self._workplace(tell_progress) as children:
+            with ExitStack() as stages, self._workplace(tell_progress, show) as children:
                 stages.callback(warned.tell)
                 while self._queue or at_work:
                     # a child for each chunk, on a stage of its own, as many at once as may be
@@ -110,19 +111,20 @@ class Chunks:
                         work = Work(
                             step=step,
                             stage=stage,
-                            options=self.options,
+                            timeout_s=self.options.timeout_of(step.treatment),
+                            memory_mb=self.options.memory_of(step.treatment),
+                            confine=self.options.confine,
                             places=places,
                             known={name: self.facts.inputs[name] for name in places},
                             names=names,
                             days=None if plan.whole else chunk.days,
                             processors=share,
-                            show=show,
                         )
                         children.start(work)
                         at_work[work] = (chunk, stack)
 
                     # the first one to end: its files are published, or it is told why not
-                    work, done = children.wait()
+                    work, order, done = children.wait()
                     chunk, stack = at_work.pop(work)
                     self._take_note(done)
                     with stack:
@@ -131,7 +133,7 @@ class Chunks:
                             if self._queue or at_work or self.failures:  # else it is written at once, with the success
                                 output.write_manifest()
                         else:
-                            self._note_failure(chunk, done)
+                            self._note_failure(chunk, order, done)
                     tell_progress()
 
             # what goes is settled at the end: only now it is sure that results stay
@@ -152,14 +154,14 @@ class Chunks:
         finally:
             self._tell_of_removed()
 
-    def _workplace(self, tick: Callable[[], None]) -> Here | Workers:
+    def _workplace(self, tick: Callable[[], None], show: Show) -> Here | Workers:
         """Where children are run: here, or at the executor."""
         executor, tick_s = self.options.executor, self.listener.tick_s
         if executor is None or isinstance(executor, str):
-            return Here(self.output.lock, tick, tick_s)
+            return Here(self.output.lock, tick, tick_s, show)
         from pymyx.core.workers import Workers
 
-        return Workers(executor, tick, tick_s, lambda note: self.listener.show(f"note: {note}\n"))
+        return Workers(executor, tick, tick_s, show)
 
     def _inputs_of(self, chunk: Chunk) -> tuple[dict[str, str], list[str] | None]:
         """The input files of its days, by name with that on the disk; and what a child sees: None for the folder."""
@@ -204,13 +206,13 @@ class Chunks:
         self.published.append(published)
         self.days += published.days
 
-    def _note_failure(self, chunk: Chunk, done: Done) -> None:
+    def _note_failure(self, chunk: Chunk, order: Order, done: Done) -> None:
         """Keep why a chunk failed; put its halves, or its days, at the end of the queue, or give all up."""
         unchanged = f"nothing was published; `{self.output.shown}` is unchanged"
         if not self.plan.whole:  # of several days, that is told of all at the end
             unchanged = "" if len(self.plan.stale) > 1 else "; ".join(self.left_as_it_was(chunk.days))
         ending = done.ending
-        self.failures[chunk] = treatment_error(done.order, ending, done.took_s, unchanged)
+        self.failures[chunk] = treatment_error(order, ending, done.took_s, unchanged)
         unloaded = isinstance(ending.outcome, Failure) and ending.outcome.phase != "run"
         timed_out, alone = ending.stopped == "timeout", len(chunk.days) == 1
         if timed_out and not alone:

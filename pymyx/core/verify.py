@@ -91,24 +91,26 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
     names = None if whole else chunks.facts.on_disk(plan.windows[day])
     if whole and (unseen := chunks.facts.odd.keys() | {*chunks.facts.on_disk(plan.shrunk)}):
         names = sorted({*os.listdir(step.input_dir)} - unseen)
-    with staged(output.path.parent, output.shown) as stage, Here(output.lock, lambda: None, 3600) as children:
+    options, show = chunks.options, chunks.listener.show
+    with staged(output.path.parent, output.shown) as stage, Here(output.lock, lambda: None, 3600, show) as children:
         work = Work(
             step=step,
             stage=stage,
-            options=chunks.options,
+            timeout_s=options.timeout_of(step.treatment),
+            memory_mb=options.memory_of(step.treatment),
+            confine=options.confine,
             places={},  # what it reads was hashed by the run
             known={},
             names=names,
             days=None if whole else [day],
-            processors=chunks.options.share_of(1),
-            show=chunks.listener.show,
+            processors=options.share_of(1),
         )
         children.start(work)
-        _, done = children.wait()
+        _, order, done = children.wait()
     if not done.left:
         what = "its whole folder" if whole else f"{day} alone"
         unchanged = f"it was run from {what} to verify `{output.shown}`, which is left as it is"
-        raise treatment_error(done.order, done.ending, done.took_s, unchanged)
+        raise treatment_error(order, done.ending, done.took_s, unchanged)
     files: dict[str, Files] = {}
     for name, kind in done.left.kinds.items():
         files.setdefault(WHOLE if plan.whole else day_of(name), {})[name] = done.left.hashes.get(name, kind)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 from pymyx.core.contract.treatment import Step
 from pymyx.core.incremental.files import read_inputs
@@ -20,43 +19,44 @@ from pymyx.core.incremental.publish import Left, take_stock
 from pymyx.core.incremental.stage import Stage, link_inputs
 from pymyx.core.isolation.child import Child, Ending, Order
 from pymyx.core.isolation.children import Children, signals_held
+from pymyx.core.isolation.confinement import Confine
 from pymyx.core.isolation.output import Show
-from pymyx.core.options import Options
 
 LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
 
 
 @dataclass(eq=False, repr=False)
 class Work:
-    """What one child is to do, on a stage of its own.
+    """What one child is to do, on a stage of its own; data alone, so that it can be done elsewhere.
 
     Attributes:
+        timeout_s, memory_mb, confine: as of an `Order`.
         places: the input files that count, by name: their names on the disk.
         known: what was known of each when it was planned.
         names: what it is to see, by names on the disk; None for the input folder as it is.
         days: those that it is asked for; None for all.
         processors: its share of them.
-        show: called with what it prints.
         locale: the variables LANG, LC_* and TZ that it gets; None for this process's own.
     """
 
     step: Step
     stage: Stage
-    options: Options
+    timeout_s: float
+    memory_mb: int | None
+    confine: Confine
     places: dict[str, str]
     known: dict[str, KnownFile]
     names: list[str] | None
     days: list[str] | None
     processors: int
-    show: Show
     locale: dict[str, str] | None = None
 
 
-class Done(NamedTuple):
-    """How it went.
+@dataclass(frozen=True)
+class Done:
+    """How it went; data alone, as the work is.
 
     Attributes:
-        order: what the child was told.
         ending: how it ended.
         took_s: seconds from its start to its end.
         inputs: the input files, as they were just before.
@@ -64,7 +64,6 @@ class Done(NamedTuple):
         left: what it wrote, where it succeeded.
     """
 
-    order: Order
     ending: Ending
     took_s: float
     inputs: dict[str, KnownFile]
@@ -75,11 +74,11 @@ class Done(NamedTuple):
 class Here:
     """Work done by children of this process; to be used in a `with`, as `Children`, and ended as they are.
 
-    `keep` is the descriptor that each child keeps open: that of the lock.
+    `keep` is the descriptor that each child keeps open: that of the lock. `show` is called with what they print.
     """
 
-    def __init__(self, keep: int, tick: Callable[[], None], tick_s: float) -> None:
-        self._keep, self._children = keep, Children(tick, tick_s)
+    def __init__(self, keep: int, tick: Callable[[], None], tick_s: float, show: Show) -> None:
+        self._keep, self._show, self._children = keep, show, Children(tick, tick_s)
         self._at_work: dict[Child, tuple[Work, Order, dict[str, KnownFile], dict[str, str]]] = {}
 
     def __enter__(self) -> Here:
@@ -100,11 +99,11 @@ class Here:
         if passed_over:
             seen = os.listdir(work.step.input_dir) if names is None else names
             names = sorted({*seen} - passed_over.keys())
-        order = order_for(work, names, self._keep)
+        order = order_for(work, names, self._keep, self._show)
         self._at_work[self._children.start(order)] = (work, order, inputs, passed_over)
 
-    def wait(self) -> tuple[Work, Done]:
-        """Wait until one of them has ended, and see what it left.
+    def wait(self) -> tuple[Work, Order, Done]:
+        """Wait until one of them has ended, and see what it left; the order is what its child was told.
 
         Raises:
             PublishError: what it left cannot be read.
@@ -113,24 +112,24 @@ class Here:
         took_s = time.monotonic() - child.started
         work, order, inputs, passed_over = self._at_work.pop(child)
         left = take_stock(work.stage.output_dir, work.stage.file_mode) if ending.succeeded else None
-        return work, Done(order, ending, took_s, inputs, passed_over, left)
+        return work, order, Done(ending, took_s, inputs, passed_over, left)
 
 
-def order_for(work: Work, names: list[str] | None, keep: int) -> Order:
+def order_for(work: Work, names: list[str] | None, keep: int, show: Show) -> Order:
     """What a child is told: to read a view of the input files `names`, or all of the input folder."""
-    step, stage, options = work.step, work.stage, work.options
+    step, stage = work.step, work.stage
     return Order(
         step,
         input_dir=step.input_dir if names is None else link_inputs(stage, [step.input_dir / name for name in names]),
         output_dir=stage.output_dir,
         scratch_dir=stage.scratch_dir,
-        timeout_s=options.timeout_of(step.treatment),
-        memory_mb=options.memory_of(step.treatment),
-        confine=options.confine,
+        timeout_s=work.timeout_s,
+        memory_mb=work.memory_mb,
+        confine=work.confine,
         keep=keep,
         days=work.days,
         processors=work.processors,
-        show=work.show,
+        show=show,
         locale=work.locale,
     )
 

@@ -85,6 +85,16 @@ def test_the_same_files_and_the_same_manifest(station: SmallProject, pool: Execu
     assert station.statuses == ["copy start", "copy success"] * 2
 
 
+def test_names_that_are_no_text(project: SmallProject, pool: Executor) -> None:
+    """Names that are not UTF-8, of folders and of files, go to a worker and come back as they are."""
+    project.treatment("copy", COPY, **DAY_WISE)
+    folder = project.root / "data" / "caf\udce9"
+    folder.mkdir()
+    (folder / "caf\udce9_2026-01-01.csv").write_text("1\n", encoding="utf-8")
+    run_treatment("copy", folder, "data/out", executor=pool)
+    assert os.listdir(os.fsencode(project.output)) == [b"caf\xe9_2026-01-01.csv.parquet"]
+
+
 def test_the_bad_day_is_told_from_good_ones(station: SmallProject, pool: Executor) -> None:
     """Chunks are halved as here; the error names the file and the line."""
     (station.input / name_of(7)).write_text("boom", encoding="utf-8")
@@ -143,7 +153,10 @@ def test_two_attempts_of_one_chunk(station: SmallProject, pool: Executor) -> Non
 
 
 def test_a_worker_that_would_make_other_results(station: SmallProject, pool: Executor) -> None:
-    """Other versions, other code, or no folder: it says in what it differs, and runs nothing; the step names its days."""
+    """Other versions, other code, or no folder: it says in what it differs, and runs nothing; the step names its days.
+
+    So it does where the rest of what it is asked is not as it would have it.
+    """
 
     class Otherwise(Executor):
         def __init__(self, old: str, new: str) -> None:
@@ -158,7 +171,8 @@ def test_a_worker_that_would_make_other_results(station: SmallProject, pool: Exe
     for old, new, told in (
         (f'"python": "{python}"', '"python": "2.7"', f"python is {python} on {host}, 2.7 at the runner"),
         ("the code of pymyx", "the code of PyMyx", "the code of pymyx is .* missing at the runner"),
-        (f'"input_dir": "{station.input}"', '"input_dir": "/nowhere"', f"/nowhere is not there on {host}"),
+        (f'"{station.input}"', '"/nowhere"', f"/nowhere is not there on {host}"),
+        ('"work": {', '"same": {"python": "4.0"}, "other": {', f"python is {python} on {host}, 4.0 at the runner"),
     ):
         with pytest.raises(TreatmentError) as caught:
             run_treatment("copy", "data/in", "data/out", executor=Otherwise(old, new))

@@ -25,10 +25,11 @@ REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 class Stage:
     """What one child writes to: `output_dir` is published, `scratch_dir` (working folder, HOME, TMPDIR) is not.
 
-    `view_dir` is empty at first, a place for links to what it is to read; `file_mode` is the mode that an ordinary
-    new file gets here, whatever mode the treatment gives it.
+    `view_dir` is empty at first, a place for links to what it is to read; all three lie in `folder`. `file_mode` is the
+    mode that an ordinary new file gets here, whatever mode the treatment gives it.
     """
 
+    folder: Path
     output_dir: Path
     scratch_dir: Path
     view_dir: Path
@@ -65,18 +66,27 @@ def staged(state: Path, shown: str) -> Iterator[Stage]:
     """
     try:
         state.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="stage-", dir=state))
-        parts = output, scratch, view = folder / "output", folder / "scratch", folder / "view"
-        for part in parts:
-            part.mkdir()
-        # what the umask, or the folder's default rights, leave of a new folder's mode; data is never executable
-        mode = stat.S_IMODE(output.stat().st_mode) & 0o666
+        stage = new_stage(state, "stage-")
     except OSError as error:
         raise unwritable(shown, error) from error
     try:
-        yield Stage(output, scratch, view, mode)
+        yield stage
     finally:
-        remove_stage(folder)
+        remove_stage(stage.folder)
+
+
+def new_stage(inside: Path, prefix: str) -> Stage:
+    """A new stage in the folder `inside`, with a name that begins with `prefix`.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=inside))
+    parts = output, scratch, view = folder / "output", folder / "scratch", folder / "view"
+    for part in parts:
+        part.mkdir()
+    # what the umask, or the folder's default rights, leave of a new folder's mode; data is never executable
+    return Stage(folder, output, scratch, view, stat.S_IMODE(output.stat().st_mode) & 0o666)
 
 
 def link_inputs(stage: Stage, files: Iterable[Path]) -> Path:
