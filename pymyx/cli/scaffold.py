@@ -9,8 +9,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from pymyx.core.contract.models import NAME
 from pymyx.core.errors import Fault, UsageError
-from pymyx.core.project import Project, absolute
+from pymyx.core.project import AnyPath, Project, absolute
 
 TEMPLATE = Path(__file__).parent / "template"
 CARRIED = Path(__file__).parent.parent / "project"  # in a wheel: what a project begins with
@@ -18,7 +19,7 @@ SOURCE = CARRIED if CARRIED.is_dir() else CARRIED.parent.parent
 CACHES = shutil.ignore_patterns("__pycache__", ".pymyx")
 
 
-def init_project(folder: str | os.PathLike[str], *, sample: bool = True) -> tuple[Path, list[str]]:
+def init_project(folder: AnyPath, *, sample: bool = True) -> tuple[Path, list[str]]:
     """Lay out a project in `folder`, and return it with the names of what was made there.
 
     It gets treatments, a flow, schemas and data folders, and with `sample` a sample recording. Files that it has of
@@ -64,7 +65,7 @@ def new_treatment(project: Project, name: str) -> Path:
     Raises:
         UsageError: there is one of that name, the name cannot be one, or it cannot be written.
     """
-    if not re.fullmatch("[a-z][a-z0-9_]*", name):
+    if not re.fullmatch(NAME, name):
         accepted = ("accepted: a lower-case name such as clean_v2",)
         raise UsageError(Fault(f"`{name}` cannot be a treatment's name", evidence=accepted))
     folder = project.treatments / name

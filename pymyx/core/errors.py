@@ -16,7 +16,7 @@ Facts stand in attributes, texts in `faults`; `str(error)` is the whole text.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,6 +151,11 @@ def did_you_mean(word: object, accepted: Iterable[str]) -> str:
 def listed(names: Iterable[str]) -> str:
     """`names` for a message, sorted; `(none)` when there are none."""
     return ", ".join(sorted(names)) or "(none)"
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """The first of `names` for a message, with `…` for those that are left out."""
+    return ", ".join([*names[:most], *(["…"] if len(names) > most else [])])
 
 
 def letting_go(days: str = "") -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pymyx.cli.sniff.stamps import Instants
 from pymyx.core.errors import counted
 
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -39,20 +40,12 @@ class Column(NamedTuple):
     odd: str = ""
 
 
-def decimal_of(columns: Iterable[Sequence[Cell]]) -> tuple[str, str]:
-    """The decimal sign of most numbers in columns, and where it was seen first."""
-    seen = {sign: [f"{place}: `{text}`" for place, text in _cells_with(sign, columns)] for sign in WITH_SIGN}
+def decimal_of(columns: Iterable[Sequence[Cell]]) -> tuple[str, list[Cell]]:
+    """The decimal sign of most numbers in columns, and the cells of those that have it."""
+    cells = [cell for column in columns for cell in column]
+    seen = {sign: [cell for cell in cells if number.fullmatch(cell[1])] for sign, number in WITH_SIGN.items()}
     sign = "," if len(seen[","]) > len(seen["."]) else "."
-    return sign, seen[sign][0] if seen[sign] else ""
-
-
-def numbers_with(sign: str, columns: Iterable[Sequence[Cell]]) -> list[str]:
-    """The numbers in columns that have this decimal sign."""
-    return [text for _, text in _cells_with(sign, columns)]
-
-
-def _cells_with(sign: str, columns: Iterable[Sequence[Cell]]) -> list[Cell]:
-    return [cell for cells in columns for cell in cells if WITH_SIGN[sign].fullmatch(cell[1])]
+    return sign, seen[sign]
 
 
 def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Column:
@@ -80,7 +73,7 @@ def _kind(text: str, decimal: str) -> str:
 
 
 def entity_in(
-    columns: dict[str, list[Cell]], kinds: dict[str, Column], instants: pd.Series[pd.Timestamp], files: pd.Series[int]
+    columns: dict[str, list[Cell]], kinds: dict[str, Column], instants: Instants, files: pd.Series[int]
 ) -> str:
     """The column whose words name the entity, or the device, that each row is of; else nothing.
 

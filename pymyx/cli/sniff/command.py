@@ -16,10 +16,10 @@ from pymyx.cli.sniff.proposal import propose
 from pymyx.cli.sniff.sample import Sample, read_sample
 from pymyx.cli.sniff.trial import readable, try_out
 from pymyx.cli.sniff.words import json_text, proposal_text, trial_text
-from pymyx.core.contract.models import FOLDER, Treatment
+from pymyx.core.contract.models import FOLDER, NAME, Treatment
 from pymyx.core.contract.treatment import load_treatment
 from pymyx.core.errors import Fault, PymyxError, UsageError, counted
-from pymyx.core.incremental.files import ENDINGS
+from pymyx.core.incremental.files import ENDINGS, is_of
 from pymyx.core.project import Project, absolute
 from pymyx.core.validator import check_flow, flow_names, read_flow
 
@@ -51,11 +51,8 @@ def sniff(project: Project, files: Sequence[str], flow: str | None, say: Say, sh
     trials = [try_out(project, samples, way) for way in ways]
     ascii_only = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")  # a `°` would be no JSON there
     say(json_text(params, ascii_only=ascii_only))
-    columns = [
-        params.get("timestamp_column", defaults["timestamp_column"]),
-        "device",
-        *declared({**defaults, **params}),
-    ]
+    chosen = {**defaults, **params}
+    columns = [chosen["timestamp_column"], "device", *declared(chosen)]
     for way, trial in zip(ways, trials, strict=True):
         show(trial.said + trial_text(trial, columns, f"by {way['timestamp_format']}, " if proposal.choices else ""))
     if proposal.choices:
@@ -85,14 +82,10 @@ def _see_that_parse_has_them(treatment: Treatment, proposal: Proposal) -> None:
 def _note_what_stands_in_the_way(treatment: Treatment, samples: list[Sample], proposal: Proposal) -> None:
     """Note what a run with these params would stop at."""
     if treatment.days and not proposal.params.get("dated_names", True):
-        proposal.notes.append(
-            "a parse that runs day by day refuses dated_names false: take `days` out of treatments/parse/treatment.json"
-        )
-    for sample in samples:
-        if readable(sample.name) != sample.name:
-            proposal.notes.append(
-                f"parse does not read `{sample.name}` by that name: rename it to {readable(sample.name)}"
-            )
+        hint = "take `days` out of treatments/parse/treatment.json"
+        proposal.notes.append(f"a parse that runs day by day refuses dated_names false: {hint}")
+    for name in (sample.name for sample in samples if readable(sample.name) != sample.name):
+        proposal.notes.append(f"parse does not read `{name}` by that name: rename it to {readable(name)}")
 
 
 def left_open(proposal: Proposal, flow: str | None) -> PymyxError:
@@ -100,32 +93,24 @@ def left_open(proposal: Proposal, flow: str | None) -> PymyxError:
     year = len({order_of(how).index("Y") for how in proposal.choices}) > 1
     parts, line = ("day, month and year", "") if year else ("day and month", "a line with a day above 12, or ")
     ways = " or ".join(f'"timestamp_format": "{how}"' for how in proposal.choices)
-    return PymyxError(
-        Fault(
-            f"the order of {parts} is ambiguous: no line decides it",
-            proposal.doubt,
-            (f"{line}rows that go on over midnight, would decide it",),
-            (f"flows/{flow}.json is not written",) if flow else (),
-            f"add {ways}, or sniff a file that decides it",
-        )
-    )
+    what = f"the order of {parts} is ambiguous: no line decides it"
+    evidence = (f"{line}rows that go on over midnight, would decide it",)
+    notes = (f"flows/{flow}.json is not written",) if flow else ()
+    return PymyxError(Fault(what, proposal.doubt, evidence, notes, f"add {ways}, or sniff a file that decides it"))
 
 
 def _see_that_it_can_be_written(project: Project, flow: str, paths: list[Path]) -> None:
     path = project.flows / f"{flow}.json"
-    if not re.fullmatch("[a-z][a-z0-9_]*", flow):
-        raise UsageError(
-            Fault(f"`{flow}` cannot be a flow's name", evidence=("accepted: a lower-case name such as pier_hobo",))
-        )
+    if not re.fullmatch(NAME, flow):
+        accepted = ("accepted: a lower-case name such as pier_hobo",)
+        raise UsageError(Fault(f"`{flow}` cannot be a flow's name", evidence=accepted))
     if path.exists() or path.is_symlink():
         raise UsageError(Fault(f"there is a flow `{flow}` already", project.shown(path), hint="name another"))
     for name in flow_names(project):
         other, _ = read_flow(project, name)
         if other and f"10_{flow}" in [step.output for step in other.steps]:
             what = f"the flow `{name}` writes `10_{flow}` already, and a folder has one writer"
-            raise UsageError(
-                Fault(what, project.shown(project.flows / f"{name}.json"), hint="name the new flow otherwise")
-            )
+            raise UsageError(Fault(what, f"flows/{name}.json", hint="name the new flow otherwise"))
     if len({absolute(one).parent for one in paths}) > 1:
         raise UsageError(Fault("the files lie in different folders, and a step reads one", hint="put them into one"))
 
@@ -158,8 +143,6 @@ def _write(project: Project, flow: str, paths: list[Path], samples: list[Sample]
         raise UsageError(*faults)
     shown = project.shown(project.data / source)
     if inside:
-        files = counted(
-            sum(name[0] not in "_." and name.lower().endswith(ENDINGS["csv"]) for name in os.listdir(folder)), "file"
-        )
+        files = counted(sum(is_of(ENDINGS["csv"], name) for name in os.listdir(folder)), "file")
         return f"made flows/{flow}.json, which reads {files} of {shown}; now: pymyx flow {flow}\n"
     return f"made flows/{flow}.json; put the files into {shown}, then: pymyx flow {flow}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from pymyx.cli.sniff.layout import Layout
@@ -40,7 +41,8 @@ class Proposal:
         self.because.append(Because(param, value, why))
 
 
-class Found(NamedTuple):
+@dataclass(frozen=True)
+class Found:
     """The samples with their layouts, which are alike."""
 
     samples: list[Sample]
@@ -51,6 +53,7 @@ class Found(NamedTuple):
         """The first layout, which stands for all in what they are alike in."""
         return self.layouts[0]
 
+    @cached_property
     def rows(self) -> list[tuple[int, str, list[str]]]:
         """Every row of every sample: the number of its sample, its place, its fields."""
         return [
@@ -73,36 +76,20 @@ class Found(NamedTuple):
 
 def see_that_they_are_alike(found: Found) -> None:
     """Raise for samples that no one set of params fits."""
-    first = found.layout
+    hint = "keep the two kinds in folders of their own, and sniff each by itself"
+    first = found.samples[0].name
     for sample, layout in zip(found.samples, found.layouts, strict=True):
-        for what, one, other in (
-            ("delimiter", repr(first.delimiter), repr(layout.delimiter)),
-            ("rows", first.shape, layout.shape),
-            (
-                "columns",
-                first.names or f"{first.width}, without a header",
-                layout.names or f"{layout.width}, without a header",
-            ),
-            ("place of the time", first.times.told, layout.times.told),
-            ("number of unit lines", len(first.units), len(layout.units)),
-            ("mark of comments", first.comment or layout.comment, layout.comment or first.comment),
-        ):
-            if one != other:
-                names = found.samples[0].name, sample.name
-                raise PymyxError(
-                    Fault(
-                        f"`{names[0]}` and `{names[1]}` differ in their {what}: no one set of params fits both",
-                        evidence=(f"{names[0]}: {_shown(one)}", f"{names[1]}: {_shown(other)}"),
-                        hint="keep the two kinds in folders of their own, and sniff each by itself",
-                    )
-                )
+        for what, one in found.layout.traits.items():
+            other = layout.traits[what]
+            if one != other and "" not in (one, other):  # a file may have no comments
+                told = f"`{first}` and `{sample.name}` differ in their {what}: no one set of params fits both"
+                raise PymyxError(Fault(told, evidence=(_told(first, one), _told(sample.name, other)), hint=hint))
     encodings = {sample.encoding: sample.name for sample in found.samples if not sample.data.isascii()}
     if len(encodings) > 1:
-        what = "the files differ in their encoding: no one set of params fits"
-        evidence = tuple(f"{name}: {encoding}" for encoding, name in encodings.items())
-        hint = "keep the two kinds in folders of their own, and sniff each by itself"
-        raise PymyxError(Fault(what, evidence=evidence, hint=hint))
+        told = "the files differ in their encoding: no one set of params fits"
+        evidence = tuple(_told(name, encoding) for encoding, name in encodings.items())
+        raise PymyxError(Fault(told, evidence=evidence, hint=hint))
 
 
-def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _told(name: str, trait: object) -> str:
+    return f"{name}: {', '.join(trait) if isinstance(trait, list) else trait}"

@@ -20,7 +20,7 @@ def say_columns(made: Proposal, found: Found, defaults: dict[str, Any]) -> list[
         return []
     names = [*layout.names, *[""] * (layout.width - len(layout.names))]
     doubled = sorted(name for name, times in Counter(filter(None, names)).items() if times > 1)
-    unnamed = any(not names[place] for place in layout.times if place is not None)
+    unnamed = "" in [names[place] for place in layout.times if place is not None]
     if layout.header and not layout.in_comment and not doubled and not unnamed:
         _say_preamble(made, found)
         made.because.append(Because("header", names, f"{found.place(layout.header)}: names the columns"))
@@ -35,9 +35,8 @@ def say_columns(made: Proposal, found: Found, defaults: dict[str, Any]) -> list[
             return names
         names = [f"field_{place}" for place in range(1, layout.width + 1)]
         names[layout.times.column] = defaults["timestamp_column"]
-        made.notes.append(
-            "there is no header: give the columns the names of what they hold, in `columns` and `domains`"
-        )
+        hint = "give the columns the names of what they hold, in `columns` and `domains`"
+        made.notes.append(f"there is no header: {hint}")
         made.say("columns", names, f"{found.place(first)}: a row, and no line above it names the columns")
         return names
     names = _unique(names)
@@ -107,7 +106,7 @@ def _are_the_defaults(found: Found, defaults: dict[str, Any]) -> bool:
     if found.layout.times != (0, None) or found.layout.width != len(columns) + 1:
         return False
     for place, domain in enumerate(columns.values(), start=1):
-        cells = [(where, fields[place]) for _, where, fields in found.rows()]
+        cells = [(where, fields[place]) for _, where, fields in found.rows]
         kind = column_of(cells, defaults["null_values"], ".").kind
         if kind == "text" or (kind == "float" and defaults["types"][domain] == "integer"):
             return False

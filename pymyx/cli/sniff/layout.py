@@ -8,10 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pandas as pd
-
 from pymyx.cli.sniff.sample import Sample
-from pymyx.cli.sniff.stamps import EPOCHS, is_absolute, is_clock, read, ways
+from pymyx.cli.sniff.stamps import CLOCK, EPOCHS, Instants, is_absolute, read, ways
 from pymyx.core.errors import Fault, PymyxError
 
 DELIMITERS = (";", ",", "\t", "|", " ")
@@ -56,18 +54,25 @@ class Layout(NamedTuple):
     width: int
     times: Times
     rows: list[Row]
-    header: int
-    names: list[str]
-    in_comment: bool
-    preamble: int
-    units: list[int]
-    comment: str
-    comments: list[int]
+    header: int = 0
+    names: Sequence[str] = ()
+    in_comment: bool = False
+    preamble: int = 0
+    units: Sequence[int] = ()
+    comment: str = ""
+    comments: Sequence[int] = ()
 
     @property
-    def shape(self) -> str:
-        """What rows are made of."""
-        return "a time and key:value fields" if self.keyed else "fields by place"
+    def traits(self) -> dict[str, object]:
+        """What files must be alike in to be read by the same params."""
+        return {
+            "delimiter": repr(self.delimiter),
+            "rows": "a time and key:value fields" if self.keyed else "fields by place",
+            "columns": self.names or f"{self.width}, without a header",
+            "place of the time": self.times.told,
+            "number of unit lines": len(self.units),
+            "mark of comments": self.comment,
+        }
 
 
 def layout_of(sample: Sample) -> Layout:
@@ -77,38 +82,32 @@ def layout_of(sample: Sample) -> Layout:
         PymyxError: no line has a timestamp and something else.
     """
     lines = [(number, line) for number, line in enumerate(sample.lines, start=1) if line.strip(" \t\0")]
-    tables = [table for delimiter in DELIMITERS if (table := _table(lines, delimiter))]  # the first of equals wins
-    if not tables:
+    layouts = [layout for delimiter in DELIMITERS if (layout := _by(delimiter, lines))]
+    if not layouts:
         shown = tuple(f"{number}: {line[:100]}" for number, line in lines[:3])
         what = f"no line of `{sample.name}` has a timestamp and something beside it"
         raise PymyxError(Fault(what, evidence=shown, hint="a row of parse is a timestamp, then one field per sensor"))
-    table = max(tables, key=lambda one: (one.keyed or _has_numbers(one), len(one.rows), one.width))
-    return _with_others_named(lines, table)
+    # the first of equals wins
+    best = max(layouts, key=lambda one: (one.keyed or _has_numbers(one), len(one.rows), one.width))
+    return _with_others_named(lines, best)
 
 
-class _Table(NamedTuple):
-    delimiter: str
-    keyed: bool
-    width: int
-    times: Times
-    rows: list[Row]
-
-
-def _table(lines: list[tuple[int, str]], delimiter: str) -> _Table | None:
+def _by(delimiter: str, lines: list[tuple[int, str]]) -> Layout | None:
     """The rows that a delimiter makes of lines, or None when it makes none."""
     split = [(number, fields_of(line, delimiter)) for number, line in lines if delimiter in line]
     if not split:
         return None
-    if _is_keyed([fields for _, fields in split]):
-        rows = _rows(split, Times(0, None))
-        return _Table(delimiter, True, 0, Times(0, None), rows) if rows else None
-    width = Counter(len(fields) for _, fields in split).most_common(1)[0][0]
-    split = [(number, fields) for number, fields in split if len(fields) == width]
-    times = _times([fields for _, fields in split])
-    rows = _rows(split, times) if times and width > 1 else []
-    if not times or not rows:
-        return None
-    return _Table(delimiter, False, width, times, rows)
+    keyed = sum(bool(KEY_VALUE.fullmatch("".join(fields[1:2]))) for _, fields in split) * 2 > len(split)
+    width, times = 0, Times(0, None)
+    if not keyed:
+        width = Counter(len(fields) for _, fields in split).most_common(1)[0][0]
+        split = [(number, fields) for number, fields in split if len(fields) == width]
+        found = _times([fields for _, fields in split])
+        if not found or width == 1:
+            return None
+        times = found
+    rows = _rows(split, times)
+    return Layout(delimiter, keyed, width, times, rows) if rows else None
 
 
 def fields_of(line: str, delimiter: str) -> list[str]:
@@ -121,16 +120,13 @@ def fields_of(line: str, delimiter: str) -> list[str]:
     return [field.strip(" \t") for field in line.split(delimiter)]
 
 
-def _is_keyed(split: list[list[str]]) -> bool:
-    keyed = sum(bool(KEY_VALUE.fullmatch("".join(fields[1:2]))) for fields in split)
-    return keyed * 2 > len(split)
-
-
 def _times(split: list[list[str]]) -> Times | None:
     """Where the time of most lines stands; of several places the one that is the surest to be an instant."""
     cells = [list(texts) for texts in zip(*split, strict=True)]
     hows = {place: how for place, texts in enumerate(cells) if (how := _way(texts))}
-    clocks = [place for place, texts in enumerate(cells) if _part(list(map(is_clock, texts))) >= FEWEST]
+    clocks = [
+        place for place, texts in enumerate(cells) if _part([bool(CLOCK.fullmatch(text)) for text in texts]) >= FEWEST
+    ]
     spelled = [place for place, how in hows.items() if how not in EPOCHS and not cells[place][-1].isdigit()]
     numbers = [place for place in hows if place not in spelled]
     agreeing = [place for place in numbers if not spelled or _agree(cells[place], cells[spelled[0]])]
@@ -161,7 +157,7 @@ def _way(texts: list[str]) -> str:
     return found
 
 
-def _goes_on(instants: pd.Series[pd.Timestamp]) -> bool:
+def _goes_on(instants: Instants) -> bool:
     """Whether numbers that may be times behave as times do: they change, and hardly ever go back."""
     steps = instants.diff().dropna().dt.total_seconds()
     return not len(steps) or (bool(steps.any()) and float((steps >= 0).mean()) >= 0.9)
@@ -191,17 +187,18 @@ def _rows(split: list[Row], times: Times) -> list[Row]:
     return [row for row, good in zip(split, fit, strict=True) if good]
 
 
-def _has_numbers(table: _Table) -> bool:
+def _has_numbers(layout: Layout) -> bool:
     """Whether a column beside the time has numbers in most rows that have something there."""
-    columns = zip(*(fields for _, fields in table.rows), strict=True)
-    for texts in (texts for place, texts in enumerate(columns) if place not in table.times):
-        filled = [text for text in texts if text]
-        if sum(bool(NUMBER.fullmatch(text)) for text in filled) * 2 > len(filled):
-            return True
-    return False
+    columns = zip(*(fields for _, fields in layout.rows), strict=True)
+    beside = [[text for text in texts if text] for place, texts in enumerate(columns) if place not in layout.times]
+    return any(_numbers(filled) * 2 > len(filled) for filled in beside)
 
 
-def _with_others_named(lines: list[tuple[int, str]], table: _Table) -> Layout:
+def _numbers(fields: list[str]) -> int:
+    return sum(bool(NUMBER.fullmatch(field)) for field in fields)
+
+
+def _with_others_named(lines: list[tuple[int, str]], table: Layout) -> Layout:
     """Say what the lines are that are not rows."""
     rows = {number for number, _ in table.rows}
     first = table.rows[0][0]
@@ -221,13 +218,11 @@ def _with_others_named(lines: list[tuple[int, str]], table: _Table) -> Layout:
         preamble = max((number for number, line in rest if _is_text(line, table)), default=0)
     below = [(number, line) for number, line in rest if header and not in_comment and number > header]
     units = [number for number, line in below if _is_text(line, table, width=table.width)]
-    return Layout(
-        *table, header=header, names=names, in_comment=in_comment, preamble=preamble, units=units, comment=comment,
-        comments=comments,
-    )  # fmt: skip
+    table = table._replace(comment=comment, comments=comments, preamble=preamble)
+    return table._replace(header=header, names=names, in_comment=in_comment, units=units)
 
 
-def _comments(others: list[tuple[int, str]], table: _Table) -> tuple[str, list[int]]:
+def _comments(others: list[tuple[int, str]], table: Layout) -> tuple[str, list[int]]:
     """What lines that are not rows start with, where it makes comments of them, and their numbers."""
     for mark in COMMENTS:
         if mark == table.delimiter:
@@ -240,7 +235,7 @@ def _comments(others: list[tuple[int, str]], table: _Table) -> tuple[str, list[i
     return "", []
 
 
-def _header(head: list[tuple[int, str]], table: _Table) -> tuple[int, list[str]]:
+def _header(head: list[tuple[int, str]], table: Layout) -> tuple[int, list[str]]:
     """The first line that names the time where times stand, else the one above the rows that has the most names."""
     filled = 1 + max(place for _, fields in table.rows for place, field in enumerate(fields) if field)
     found = []
@@ -248,15 +243,14 @@ def _header(head: list[tuple[int, str]], table: _Table) -> tuple[int, list[str]]
         names = fields_of(line, table.delimiter)
         while len(names) > filled and not names[-1]:
             names.pop()
-        if filled <= len(names) <= table.width and sum(bool(NUMBER.fullmatch(name)) for name in names) * 2 < len(names):
+        if filled <= len(names) <= table.width and _numbers(names) * 2 < len(names):
             found.append((number, names))
     naming = [one for one in found if NAMES_TIME.search(one[1][table.times.column])]
     words = sorted(found, key=lambda one: len({*one[1]} - {""}))
     return (naming or words[-1:] or [(0, [])])[0]
 
 
-def _is_text(line: str, table: _Table, width: int = 0) -> bool:
+def _is_text(line: str, table: Layout, width: int = 0) -> bool:
     """Whether a line above the rows was meant to stand there and is not a damaged row, of `width` fields if given."""
     fields = fields_of(line, table.delimiter)
-    numbers = sum(bool(NUMBER.fullmatch(field)) for field in fields)
-    return "\0" not in line and numbers * 2 < len(fields) and len(fields) == (width or len(fields))
+    return "\0" not in line and _numbers(fields) * 2 < len(fields) and len(fields) == (width or len(fields))

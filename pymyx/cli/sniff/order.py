@@ -9,14 +9,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pymyx.cli.sniff.stamps import read, ways
+from pymyx.cli.sniff.stamps import Instants, read, ways
 
 STATED = re.compile(
     r"\b(D{1,2}|M{1,2}|Y{2,4})[-/. ](D{1,2}|M{1,2}|Y{2,4})[-/. ](D{1,2}|M{1,2}|Y{2,4})\b", re.IGNORECASE
 )
-NEAR = 0.9  # of the rows, the part that has to lie at most a day from the day in their file's name
-
-Instants = pd.Series  # of pandas timestamps, NaT for a text that cannot be read
+MOSTLY = 0.9  # of the rows, the part that has to lie at most a day from the day in their file's name
 
 
 class Decision(NamedTuple):
@@ -71,9 +69,10 @@ def _by_other_signs(stamps: Stamps, readings: dict[str, Instants]) -> list[tuple
     if stated:
         order = "".join(part[0].upper() for part in stated.groups())
         found.append(([how for how in readings if order_of(how) == order], f"the column's name says {stated[0]}"))
-    near = [how for how, instants in readings.items() if _near(instants, stamps.days) >= NEAR]
-    day = next((day for day in stamps.days if day), None)
-    found.append((near, f"the file's name says {day}, and the rows are of that day"))
+    if day := next((day for day in stamps.days if day), None):
+        near = {how: are_near(instants, stamps.days) for how, instants in readings.items()}
+        mostly = [how for how, rows in near.items() if rows and sum(rows) >= MOSTLY * len(rows)]
+        found.append((mostly, f"the file's name says {day}, and the rows are of that day"))
     joints = {how: _joint(instants, stamps.files) for how, instants in readings.items()}
     whole = [how for how, at in joints.items() if at]
     if len(whole) == 1:
@@ -91,10 +90,10 @@ def order_of(how: str) -> str:
     return "".join(part[-1].upper() for part in re.findall("%[dmyY]", how))
 
 
-def _near(instants: Instants, days: Sequence[date | None]) -> float:
-    """The part of the instants that lie at most a day from the day in their file's name; 0 where none has any."""
+def are_near(instants: Instants, days: Sequence[date | None]) -> list[bool]:
+    """Of the instants whose file's name says a day, whether they lie at most a day from it."""
     named = [(instant.date(), day) for instant, day in zip(instants, days, strict=True) if day and not pd.isna(instant)]
-    return sum(abs((one - day).days) <= 1 for one, day in named) / len(named) if named else 0.0
+    return [abs((one - day).days) <= 1 for one, day in named]
 
 
 def _joint(instants: Instants, files: Sequence[int]) -> int:

@@ -9,19 +9,18 @@ from typing import Any
 
 import pandas as pd
 
-from pymyx.cli.sniff.columns import Cell, Column, column_of, decimal_of, entity_in, is_long, numbers_with
+from pymyx.cli.sniff.columns import Cell, Column, column_of, decimal_of, entity_in, is_long
 from pymyx.cli.sniff.evidence import Because, Found, Proposal, see_that_they_are_alike
 from pymyx.cli.sniff.header import declared, say_columns
 from pymyx.cli.sniff.layout import KEY_VALUE, layout_of
 from pymyx.cli.sniff.names import any_day_in, day_in, device_in
-from pymyx.cli.sniff.order import Stamps, decide
+from pymyx.cli.sniff.order import MOSTLY, Stamps, are_near, decide
 from pymyx.cli.sniff.sample import Sample
-from pymyx.cli.sniff.stamps import is_absolute, read
-from pymyx.core.errors import Fault, PymyxError, counted
+from pymyx.cli.sniff.stamps import Instants, is_absolute, read
+from pymyx.core.errors import Fault, PymyxError, counted, first_of
 
 OFFSET = re.compile(r"\b(?:GMT|UTC)\s?([+-])(\d{1,2})(?::?(\d\d))?\b", re.ASCII)
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
-MOSTLY = 0.9  # of the rows, the part that has to lie at most a day from the day in their file's name
 UNSAID = {  # what a parse that has no such param takes for granted
     "encoding": "utf-8",
     "timestamp_format": "iso8601",
@@ -42,9 +41,9 @@ def propose(samples: Sequence[Sample], defaults: dict[str, Any]) -> Proposal:
     made = Proposal()
     _say_text(made, found)
     names = say_columns(made, found, defaults)
-    _say_times(made, found, names, defaults)
-    _say_values(made, found, names, defaults)
-    _say_names(made, found)
+    instants = _say_times(made, found, names, defaults)
+    _say_values(made, found, _cells(found, names), instants, defaults)
+    _say_names(made, found, instants)
     made.params = {name: value for name, value in made.params.items() if value != defaults.get(name, UNSAID.get(name))}
     return made
 
@@ -66,52 +65,53 @@ def _say_text(made: Proposal, found: Found) -> None:
             break
 
 
-def _say_times(made: Proposal, found: Found, names: list[str], defaults: dict[str, Any]) -> None:
-    """Say which column is the time, how it is read, and what it means where it has no offset."""
-    times, rows = found.layout.times, found.rows()
+def _say_times(made: Proposal, found: Found, names: list[str], defaults: dict[str, Any]) -> Instants:
+    """Say which column is the time, how it is read, and what it means where it has no offset.
+
+    Returns the instants of all rows, by the first way to read them that may be right.
+    """
+    times = found.layout.times
     column = names[times.column] if names else defaults["timestamp_column"]
     clock = names[times.clock] if times.clock is not None else ""
-    texts = [times.of(fields) for _, _, fields in rows]
-    stamps = Stamps(
-        texts,
-        [place for _, place, _ in rows],
-        [any_day_in(found.samples[at].name) for at, _, _ in rows],
-        [at for at, _, _ in rows],
-        f"{column} {clock}",
-        "Plot Title" in found.samples[0].lines[0],
-    )
-    made.say(
-        "timestamp_column", column, f"{stamps.places[0]}: `{rows[0][2][times.column]}` in field {times.column + 1}"
-    )
+    files, places, rows = zip(*found.rows, strict=True)
+    texts, days = [times.of(fields) for fields in rows], [any_day_in(found.samples[at].name) for at in files]
+    by_hoboware = "Plot Title" in found.samples[0].lines[0]
+    stamps = Stamps(texts, places, days, files, f"{column} {clock}", by_hoboware)
+    place, first = places[0], rows[0]
+    made.say("timestamp_column", column, f"{place}: `{first[times.column]}` in field {times.column + 1}")
     if times.clock is not None:
-        made.say("time_column", clock, f"{stamps.places[0]}: `{rows[0][2][times.clock]}` in field {times.clock + 1}")
+        made.say("time_column", clock, f"{place}: `{first[times.clock]}` in field {times.clock + 1}")
     decision = decide(stamps)
     if len(decision.formats) > 1:
         made.choices, made.doubt = decision.formats, decision.why
     else:
         made.say("timestamp_format", decision.formats[0], decision.why)
-    offset = OFFSET.search(stamps.title)
+    instants = read(texts, decision.formats[0])
     if is_absolute(decision.formats[0], texts):
-        return
-    if offset:
-        hours, minutes = int(offset[2]), int(offset[3] or 0)
-        tz = f"{offset[1]}{hours:02}:{minutes:02}" if hours or minutes else "UTC"
-        where = found.place(found.layout.header) if found.layout.header else stamps.places[0]
-        made.say("tz", tz, f"{where}: `{offset[0]}` in the column's name")
-    else:
+        return instants
+    offset = OFFSET.search(stamps.title)
+    if not offset:
         made.notes.append("the timestamps have no offset and are read as UTC: if the clock keeps another time, add tz")
+        return instants
+    ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
+    tz = f"{offset[1]}{int(offset[2]):02}:{int(offset[3] or 0):02}" if ahead else "UTC"
+    where = found.place(found.layout.header) if found.layout.header else place
+    made.say("tz", tz, f"{where}: `{offset[0]}` in the column's name")
+    return instants - ahead if offset[1] == "+" else instants + ahead
 
 
-def _say_values(made: Proposal, found: Found, names: list[str], defaults: dict[str, Any]) -> None:
+def _say_values(
+    made: Proposal, found: Found, cells: dict[str, list[Cell]], instants: Instants, defaults: dict[str, Any]
+) -> None:
     """Say the decimal sign, and of each column whether it holds integers or floats, by domain."""
-    cells = _cells(found, names)
-    decimal, seen = decimal_of(cells.values())
-    made.say("decimal", decimal, seen or "no number has decimals")
-    if decimal == "," and all(map(THOUSANDS.fullmatch, numbers_with(decimal, cells.values()))):
+    decimal, decimals = decimal_of(cells.values())
+    seen = "{}: `{}`".format(*decimals[0]) if decimals else "no number has decimals"
+    made.say("decimal", decimal, seen)
+    if decimal == "," and all(THOUSANDS.fullmatch(text) for _, text in decimals):
         made.notes.append(f"commas are taken for decimal ones ({seen}): where they part thousands, remove them first")
     kinds = {name: column_of(column, defaults["null_values"], decimal) for name, column in cells.items()}
-    files = pd.Series([number for number, _, _ in found.rows()])
-    entity = "" if found.layout.keyed else entity_in(cells, kinds, _instants(made, found), files)
+    files = pd.Series([at for at, _, _ in found.rows])
+    entity = "" if found.layout.keyed else entity_in(cells, kinds, instants, files)
     if entity and is_long(cells, kinds, entity):
         raise _long_table(found, entity, cells[entity])
     taken = {made.params["timestamp_column"], "domain", "device", ""}
@@ -124,37 +124,29 @@ def _say_values(made: Proposal, found: Found, names: list[str], defaults: dict[s
     for name in [*filter(kept.get, home), *(name for name in kept if name not in home)]:
         domains[home.get(name) or BY_KIND[kept[name].kind]].append(name)
     domains = {domain: columns for domain, columns in domains.items() if columns}
-    types = {
-        domain: _type_of([kept[name].kind for name in columns], defaults["types"].get(domain, "integer"))
-        for domain, columns in domains.items()
-    }
+    types = {domain: defaults["types"].get(domain, "integer") for domain in domains}
+    floats = {name for name, column in kept.items() if column.kind == "float"}
+    types |= {domain: "float" for domain, columns in domains.items() if floats & {*columns}}
     made.params["domains"] = domains
-    if types.items() <= defaults["types"].items():
-        types = defaults["types"]
-    made.params["types"] = types
+    made.params["types"] = defaults["types"] if types.items() <= defaults["types"].items() else types
     made.because += [Because("domains", name, f"{column.kind}, {column.why}") for name, column in kept.items()]
     for name, column in kept.items():
         if column.odd:
-            made.notes.append(
-                f"`{name}` has values that are not of type {column.kind} ({column.odd}):"
-                " rejects, unless null_values names them"
-            )
+            odd = f"`{name}` has values that are not of type {column.kind} ({column.odd})"
+            made.notes.append(f"{odd}: rejects, unless null_values names them")
     made.notes += [_left_out(name, column, taken) for name, column in kinds.items() if name not in kept]
     if entity:
-        made.notes.append(
-            f"the rows are of several devices, told apart by `{entity}` alone: give each a file of its own"
-        )
+        told = f"the rows are of several devices, told apart by `{entity}` alone"
+        made.notes.append(f"{told}: give each a file of its own")
     if set(domains) & set(BY_KIND.values()):
-        made.notes.append(
-            "domains are named by the type of their values: rename them to what they hold,"
-            f" as the default ones are: {', '.join(defaults['domains'])}"
-        )
+        named = "domains are named by the type of their values: rename them to what they hold"
+        made.notes.append(f"{named}, as the default ones are: {', '.join(defaults['domains'])}")
 
 
 def _cells(found: Found, names: list[str]) -> dict[str, list[Cell]]:
     """What stands in each column beside the time, by its name, or by its key."""
     times, cells = found.layout.times, dict[str, list[Cell]]()
-    for _, place, fields in found.rows():
+    for _, place, fields in found.rows:
         if found.layout.keyed:
             pairs = [match.group(1, 2) for match in map(KEY_VALUE.fullmatch, fields[1:]) if match]
         else:
@@ -162,10 +154,6 @@ def _cells(found: Found, names: list[str]) -> dict[str, list[Cell]]:
         for name, text in pairs:
             cells.setdefault(name, []).append((place, text.strip(" \t")))
     return cells
-
-
-def _type_of(kinds: list[str], default: str) -> str:
-    return "float" if "float" in kinds else default
 
 
 def _left_out(name: str, column: Column, taken: set[str]) -> str:
@@ -176,55 +164,30 @@ def _left_out(name: str, column: Column, taken: set[str]) -> str:
     return f"the column `{name}` is left out: it holds text, {column.why}"
 
 
-def _instants(made: Proposal, found: Found) -> pd.Series[pd.Timestamp]:
-    """The instants of all rows, by the first way to read them that may be right."""
-    texts = [found.layout.times.of(fields) for _, _, fields in found.rows()]
-    how = made.choices[0] if made.choices else made.params["timestamp_format"]
-    instants = read(texts, how)
-    offset = re.fullmatch(r"([+-])(\d\d):(\d\d)", made.params.get("tz", ""))
-    if not offset:
-        return instants
-    ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
-    return instants - ahead if offset[1] == "+" else instants + ahead
-
-
 def _long_table(found: Found, entity: str, cells: list[Cell]) -> PymyxError:
-    named = list(dict.fromkeys(text for _, text in cells))
-    told = ", ".join(f"`{text}`" for text in named[:3]) + (", …" if len(named) > 3 else "")
-    return PymyxError(
-        Fault(
-            f"`{found.samples[0].name}` is a long table, one entity a row: nothing is proposed",
-            cells[0][0],
-            (f"the column `{entity}` names the entity of each row: {told}",),
-            ("parse reads one column per sensor",),
-            "export it with one column per entity, or turn it with pandas: DataFrame.pivot",
-        )
-    )
+    named = dict.fromkeys(text for _, text in cells)
+    told = first_of([f"`{text}`" for text in named], 3)
+    what = f"`{found.samples[0].name}` is a long table, one entity a row: nothing is proposed"
+    evidence = (f"the column `{entity}` names the entity of each row: {told}",)
+    hint = "export it with one column per entity, or turn it with pandas: DataFrame.pivot"
+    return PymyxError(Fault(what, cells[0][0], evidence, ("parse reads one column per sensor",), hint))
 
 
-def _say_names(made: Proposal, found: Found) -> None:
+def _say_names(made: Proposal, found: Found, instants: Instants) -> None:
     """Say what the names of the files tell: whether the date in them is the day of their rows, and the device."""
-    instants = _instants(made, found)
-    at = pd.Series([number for number, _, _ in found.rows()])
+    files = [at for at, _, _ in found.rows]
     names = [sample.name for sample in found.samples]
-    days = {number: day for number, name in enumerate(names) if (day := day_in(name))}
-    if days:
-        seen = [
-            (instant.date(), days[number])
-            for instant, number in zip(instants, at, strict=True)
-            if number in days and not pd.isna(instant)
-        ]
-        near = sum(abs((one - day).days) <= 1 for one, day in seen)
-        whole = near >= MOSTLY * len(seen)
+    days = [day_in(name) for name in names]
+    if any(days):
+        near = are_near(instants, [days[at] for at in files])
         date = f"{days[0]}, the date in the file's name" if len(names) == 1 else "the dates in their files' names"
-        made.say("dated_names", whole, f"{near:,} of {len(seen):,} rows are at most a day from {date}")
-    if len(days) < len(names):
-        name = next(name for name in names if not day_in(name))
-        made.notes.append(
-            f"`{name}` has no date such as 2026-01-20 in its name: each change in its folder makes all days again"
-        )
+        why = f"{sum(near):,} of {len(near):,} rows are at most a day from {date}"
+        made.say("dated_names", sum(near) >= MOSTLY * len(near), why)
+    if None in days:
+        undated = f"`{names[days.index(None)]}` has no date such as 2026-01-20 in its name"
+        made.notes.append(f"{undated}: each change in its folder makes all days again")
     if len(names) > 1:
-        spans = [(one.min().timestamp(), one.max().timestamp()) for _, one in instants.groupby(at)]
+        spans = [(one.min().timestamp(), one.max().timestamp()) for _, one in instants.groupby(pd.Series(files))]
         pattern, devices = device_in(names, spans)
         if pattern:
             told = ", ".join(dict.fromkeys(devices[:3])) + (", …" if len(devices) > 3 else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import zlib
 from pathlib import Path
@@ -46,34 +47,21 @@ def read_sample(path: Path) -> Sample:
         UsageError: there is no such file, or it may not be read.
         PymyxError: it does not hold lines of text.
     """
+    packed = path.suffix.lower() == ".gz"
     try:
         status = path.stat()
         if not S_ISREG(status.st_mode):
             what, hint = ("a folder", "name a file in it") if S_ISDIR(status.st_mode) else ("not a regular file", "")
             raise UsageError(Fault(f"`{path}` is {what}", hint=hint))
-        packed = path.suffix.lower() == ".gz"
-        with path.open("rb") as file:
-            data = file.read(2 * MOST if packed else MOST + 1)
+        with gzip.open(path) if packed else path.open("rb") as file:
+            data = file.read(MOST + 1)
+    except EOFError:
+        raise PymyxError(Fault(f"`{path}` is damaged: what gzip compressed has no end", hint="copy it again")) from None
+    except (gzip.BadGzipFile, zlib.error):
+        raise PymyxError(Fault(f"`{path}` is damaged, or not compressed by gzip, though its name says so")) from None
     except OSError as error:
         raise UsageError(Fault(f"`{path}` cannot be read: {error.strerror}")) from None
-    if packed:
-        data = _unpacked(data, path)
     return sample_of(path.name[:-3] if packed else path.name, data)
-
-
-def _unpacked(data: bytes, path: Path) -> bytes:
-    """The beginning of what a gzip file holds; it may be many members, one after the other."""
-    unpacked, ended, whole = b"", False, len(data) < 2 * MOST
-    try:
-        while data and len(unpacked) <= MOST:
-            member = zlib.decompressobj(wbits=31)
-            unpacked += member.decompress(data, MOST + 1 - len(unpacked))
-            data, ended = member.unused_data, member.eof
-    except zlib.error:
-        raise PymyxError(Fault(f"`{path}` is damaged, or not compressed by gzip, though its name says so")) from None
-    if whole and not ended and len(unpacked) <= MOST:
-        raise PymyxError(Fault(f"`{path}` is damaged: what gzip compressed has no end", hint="copy it again"))
-    return unpacked
 
 
 def sample_of(name: str, data: bytes) -> Sample:

@@ -20,11 +20,13 @@ CLOCK = re.compile(r"\d{1,2}:\d\d(?P<seconds>:\d\d(?P<fraction>[.,]\d{1,6})?)?(?
 COMPACT = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}  # patterns of digits alone, by their number
 WORDS = re.compile(r"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|\d{8}[T _-]\d{6}", re.IGNORECASE)
 LONG_MONTHS = re.compile(r"[a-z]{4}", re.IGNORECASE)
+Instants = pd.Series  # of pandas timestamps, NaT for a text that cannot be read
+
 LOOKED_AT = 400  # texts of a column that candidates are drawn from
 SHAPES = 4  # of them, by what they are made of, that each give candidates
 
 
-def read(texts: Sequence[str], how: str) -> pd.Series[pd.Timestamp]:
+def read(texts: Sequence[str], how: str) -> Instants:
     """The instants of texts, NaT for one that cannot be read so; those without an offset are taken as UTC.
 
     `how` is a value of parse's `timestamp_format`.
@@ -42,11 +44,10 @@ def read(texts: Sequence[str], how: str) -> pd.Series[pd.Timestamp]:
 
 def ways(texts: Sequence[str]) -> list[str]:
     """The values of `timestamp_format` by which some of the texts of a column may be read, the best known first."""
-    step = max(1, len(texts) // LOOKED_AT)
-    shapes = Counter(re.sub(r"\d+", _length, text) for text in texts[::step])
-    common = [shape for shape, _ in shapes.most_common(SHAPES)]
-    chosen = {shape: text for text in texts[::step] if (shape := re.sub(r"\d+", _length, text)) in common}
-    found = [how for shape in common for how in _ways_of(chosen[shape])]
+    looked_at = texts[:: max(1, len(texts) // LOOKED_AT)]
+    shapes = [re.sub(r"\d+", _length, text) for text in looked_at]
+    of_shape = dict(zip(shapes, looked_at, strict=True))
+    found = [how for shape, _ in Counter(shapes).most_common(SHAPES) for how in _ways_of(of_shape[shape])]
     return list(dict.fromkeys(found))
 
 
@@ -108,8 +109,3 @@ def _clock_of(text: str) -> str | None:
     pattern += f"{clock['fraction'][0]}%f" if clock["fraction"] else ""
     pattern += re.sub("[ap]m", "%p", clock["half"], flags=re.I) if clock["half"] else ""
     return start[0] + pattern + (f"{offset[1]}%z" if offset else "")
-
-
-def is_clock(text: str) -> bool:
-    """Whether a text is a time of day, and nothing else."""
-    return bool(CLOCK.fullmatch(text))

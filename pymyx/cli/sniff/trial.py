@@ -57,7 +57,9 @@ def try_out(project: Project, samples: Sequence[Sample], params: dict[str, Any])
             with orphans_adopted():
                 run_treatment("parse", raw, parsed, params, root=root, show=said.append)
         except TreatmentError as error:
-            raise _not_read(error, _rejects(parsed)) from None
+            evidence = tuple(f"{one['file']}: {one['reason']}" for one in _rejects(parsed)[:SHOWN])
+            what = "parse, run with what is proposed, read nothing"
+            raise PymyxError(Fault(what, evidence=evidence or (error.faults[0].what,))) from None
         rejects = _rejects(parsed)
         return Trial(*_rows(parsed), len(rejects), rejects[:SHOWN], "".join(said))
 
@@ -92,11 +94,3 @@ def _rows(parsed: Path) -> tuple[int, list[dict[str, Any]]]:
                 {name: value for part in parts for name, value in part.items()} for parts in zip(*heads, strict=False)
             ]
     return count, first[:SHOWN]
-
-
-def _not_read(error: TreatmentError, rejects: list[dict[str, Any]]) -> PymyxError:
-    """The error of a proposal that parse cannot read the samples with."""
-    evidence = tuple(f"{one['file']}: {one['reason']}" for one in rejects[:SHOWN])
-    return PymyxError(
-        Fault("parse, run with what is proposed, read nothing", "", evidence or (error.faults[0].what,)),
-    )

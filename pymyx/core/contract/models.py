@@ -22,10 +22,11 @@ SEMVER = (
     r"(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
     r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?$"
 )
+NAME = "[a-z][a-z0-9_]*"
 # no absolute path, no `..`, nothing hidden (PyMyx keeps its state in `.pymyx`)
 FOLDER = r"^[^./\\:\x00-\x1f][^/\\:\x00-\x1f]*(/[^./\\:\x00-\x1f][^/\\:\x00-\x1f]*)*$"
 
-Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", description="a lower-case name such as clean_v2")]
+Name = Annotated[str, Field(pattern=f"^{NAME}$", description="a lower-case name such as clean_v2")]
 Version = Annotated[str, Field(pattern=SEMVER, description="a semantic version such as 1.0.0")]
 Text = Annotated[str, Field(min_length=1, description="a text that says what it is")]
 Folder = Annotated[
