@@ -172,15 +172,13 @@ def _check(options: Namespace) -> int:
     from pymyx.core.validator import check
 
     checked, faults = check(options.path, root=options.root)
-    if options.json:
-        _say_json({"checked": checked, "faults": [asdict(fault) for fault in faults]})
-        return 2 if faults else 0
-    for fault in faults:
+    for fault in () if options.json else faults:
         if options.format == "github":
             say(annotation(fault, _project(options)))
         else:
             show(f"error: {fault}\n\n")
-    say(f"{counted(checked, 'contract file')} checked: {counted(len(faults), 'fault') if faults else 'no fault'}")
+    text = f"{counted(checked, 'contract file')} checked: {counted(len(faults), 'fault') if faults else 'no fault'}"
+    _say(options, {"checked": checked, "faults": [asdict(fault) for fault in faults]}, text)
     return 2 if faults else 0
 
 
@@ -194,10 +192,8 @@ def _status(options: Namespace) -> int:
     project = _project(options)
     flows = [status_of(project, name) for name in ([options.flow] if options.flow else flow_names(project))]
     up_to_date = all(flow["up_to_date"] for flow in flows)
-    if options.json:
-        _say_json({"up_to_date": up_to_date, "flows": flows})
-    else:
-        say("\n\n".join(map(status_text, flows)) or "no flow in this project")
+    text = "\n\n".join(map(status_text, flows)) or "no flow in this project"
+    _say(options, {"up_to_date": up_to_date, "flows": flows}, text)
     return 0 if up_to_date else 1
 
 
@@ -224,10 +220,8 @@ def _status_of_devices(options: Namespace, roots: dict[str, str]) -> int:
             odd.append(name)
             if not options.json:
                 say("\n".join(f"{name}: {line}" for line in told))
-    if options.json:
-        _say_json({"up_to_date": not odd, "devices": devices})
-    else:
-        say(f"{len(roots) - len(odd)} up to date" + (f", {len(odd)} not: {', '.join(odd)}" if odd else ""))
+    text = f"{len(roots) - len(odd)} up to date" + (f", {len(odd)} not: {', '.join(odd)}" if odd else "")
+    _say(options, {"up_to_date": not odd, "devices": devices}, text)
     return 1 if any(one for one in devices.values() if not one["up_to_date"] and "error" not in one) else code
 
 
@@ -236,7 +230,7 @@ def _list(options: Namespace) -> int:
     from pymyx.core.status import listing
 
     found = listing(_project(options))
-    _say_json(found) if options.json else say(listing_text(found))
+    _say(options, found, listing_text(found))
     return 0
 
 
@@ -245,7 +239,7 @@ def _describe(options: Namespace) -> int:
     from pymyx.core.status import description
 
     found = description(_project(options), options.name)
-    _say_json(found) if options.json else say(description_text(found))
+    _say(options, found, description_text(found))
     return 0
 
 
@@ -283,10 +277,8 @@ def _log(options: Namespace) -> int:
     from pymyx.core.logger import last_events
 
     events = last_events(_project(options).log, options.n)
-    if options.json:
-        _say_json(events)
-    for event in () if options.json else events:
-        say(event_text(event).replace("\n", r"\n"))
+    if options.json or events:
+        _say(options, events, "\n".join(event_text(event).replace("\n", r"\n") for event in events))
     return 0
 
 
@@ -332,10 +324,11 @@ def _params(text: str) -> dict[str, Any]:
     return document.value
 
 
-def _say_json(document: Any) -> None:
+def _say(options: Namespace, document: Any, text: str) -> None:
+    """Say what a command found: the JSON document where that is asked for, or else the text."""
     import json
 
-    say(json.dumps(document, ensure_ascii=True, indent=2))
+    say(json.dumps(document, ensure_ascii=True, indent=2) if options.json else text)
 
 
 def _report(error: PymyxError) -> None:
