@@ -79,10 +79,8 @@ def read_flow(project: Project, name: str) -> tuple[Flow | None, list[Fault]]:
     """Read flows/<name>.json; what it names is not looked at. The model is None when there is no such flow."""
     names = flow_names(project)
     if name not in names:
-        accepted = (f"accepted: {listed(names)}",)
-        return None, [
-            Fault(f"no flow `{name}`", project.shown(project.flows), accepted, hint=did_you_mean(name, names))
-        ]
+        accepted, hint = (f"accepted: {listed(names)}",), did_you_mean(name, names)
+        return None, [Fault(f"no flow `{name}`", project.shown(project.flows), accepted, hint=hint)]
     path = project.flows / f"{name}.json"
     flow, faults = read_contract(path, project.shown(path), Flow)
     return flow, faults + (name_faults(flow.name, name, "file", project.shown(path)) if flow else [])
@@ -109,9 +107,8 @@ def _graph_faults(project: Project, steps: list[FlowStep], shown: str) -> list[F
                 faults.append(Fault(f"step {number + 1} writes its own input folder `{name}`", where))
             elif output == folder and reader < number:
                 note = f"{what} before step {number + 1} `{steps[number].treatment}` writes it"
-                faults.append(
-                    Fault(f"the folder `{name}` is read too early", where, notes=(note,), hint="reorder the steps")
-                )
+                early = f"the folder `{name}` is read too early"
+                faults.append(Fault(early, where, notes=(note,), hint="reorder the steps"))
     return faults
 
 
@@ -139,8 +136,7 @@ def check_input(step: Step, where: str = "", others: Iterable[Path] = ()) -> Non
     if input_dir.is_dir():
         return
     what = f"the input folder `{step.input_shown}` {'is no folder' if os.path.lexists(input_dir) else 'is missing'}"
-    writer = _writer(project, input_dir)
-    if writer:
+    if writer := _writer(project, input_dir):
         flow, number, treatment = writer
         note = f"it is written by step {number} `{treatment}` of flow `{flow}`"
         data = "" if project.data == project.root / "data" else f" --data {project.shown(project.data)}"
@@ -180,12 +176,9 @@ def check_output(step: Step) -> None:
     if output_dir.is_dir() and not os.access(output_dir, os.W_OK | os.X_OK):
         raise UsageError(Fault(f"the output folder `{shown}` is read-only", hint="make it writable, or name another"))
     if real.is_relative_to(step.input_dir.resolve()):
+        what = f"the output folder `{shown}` lies inside the input folder `{step.input_shown}`"
         raise UsageError(
-            Fault(
-                f"the output folder `{shown}` lies inside the input folder `{step.input_shown}`",
-                notes=("an input folder is never written to",),
-                hint="write to a folder beside it",
-            )
+            Fault(what, notes=("an input folder is never written to",), hint="write to a folder beside it")
         )
 
 
@@ -215,14 +208,15 @@ def check(paths: Iterable[str] = (), *, root: str | None = None) -> tuple[int, l
     """
     targets = dict.fromkeys(target for path in paths or [""] for target in _targets(path, root))
     faults: list[Fault] = []
+    flows: dict[Project, set[str]] = {}
     for project, file in targets:
         if file.parent == project.flows:
+            flows.setdefault(project, set()).add(file.stem)
             meant = check_flow(project, file.stem)[1]
         else:
             meant = check_treatment(project, file.parent.name)[1]
         faults += meant + _schema_faults(project, file, {fault.where for fault in meant})
-    for project in dict.fromkeys(project for project, file in targets if file.parent == project.flows):
-        checked = {file.stem for other, file in targets if other == project and file.parent == project.flows}
+    for project, checked in flows.items():
         faults += _shared_faults(project, checked)
     return len(targets), list(dict.fromkeys(faults))
 
@@ -235,30 +229,19 @@ def _shared_faults(project: Project, checked: set[str]) -> list[Fault]:
         steps, at_fault = check_flow(project, name)
         for number, step in enumerate([] if at_fault else steps):
             flow, first, other = writers.setdefault(step.output_dir.resolve(), (name, number, step))
-            if flow == name or not {flow, name} & checked or _makes_the_same(step, other):
+            same_input = other.input_dir.resolve() == step.input_dir.resolve()
+            same_treatment = other.treatment == step.treatment
+            makes_the_same = same_treatment and same_input and other.params == step.params
+            if flow == name or not {flow, name} & checked or makes_the_same:
                 continue
-            how = ""
-            if other.treatment == step.treatment:
-                reads_the_same = other.input_dir.resolve() == step.input_dir.resolve()
-                how = " with other params" if reads_the_same else f" from `{_in_data(project, other.input_dir)}`"
-            folder = _in_data(project, step.output_dir)
+            folder, source = (path.relative_to(project.data).as_posix() for path in (step.output_dir, other.input_dir))
+            how = (" with other params" if same_input else f" from `{source}`") if same_treatment else ""
             what = f"the output folder `{folder}` is written by two flows, from different steps"
             where = place(f"flows/{name}.json", ("steps", number, "output"))
             note = f"step {first + 1} `{other.treatment.name}` of flow `{flow}` writes it{how}"
             hint = "let each write to a folder of its own, or make the steps the same"
             faults.append(Fault(what, where, notes=(note,), hint=hint))
     return faults
-
-
-def _makes_the_same(one: Step, other: Step) -> bool:
-    """Whether two steps are one: the same treatment, input folder and params."""
-    same_input = one.input_dir.resolve() == other.input_dir.resolve()
-    return one.treatment == other.treatment and same_input and one.params == other.params
-
-
-def _in_data(project: Project, folder: Path) -> str:
-    """A folder as flows name it."""
-    return folder.relative_to(project.data).as_posix()
 
 
 def _targets(path: str, root: str | None) -> Iterator[tuple[Project, Path]]:

@@ -34,18 +34,14 @@ def grant_faults(project: Project, treatment: Treatment, output_dir: Path | None
 
     They would make each run stale by itself.
     """
-    shown = f"treatments/{treatment.name}/treatment.json"
-    written = [(number, path, refusal(project, path, output_dir)) for number, path in enumerate(treatment.allow.read)]
-    return [
-        Fault(
-            f"treatment `{treatment.name}` may not read `{path}`: {what}",
-            f"{shown}, allow.read[{number}]",
-            notes=("what it may read is signed with its code: a run would make its own result stale",),
-            hint=f"name the files that it needs, or put them into treatments/{treatment.name}/",
-        )
-        for number, path, what in written
-        if what
-    ]
+    faults, own = [], f"treatments/{treatment.name}/"
+    notes = ("what it may read is signed with its code: a run would make its own result stale",)
+    for number, path in enumerate(treatment.allow.read):
+        if why := refusal(project, path, output_dir):
+            what, where = f"treatment `{treatment.name}` may not read `{path}`: {why}", f"{own}treatment.json"
+            hint = f"name the files that it needs, or put them into {own}"
+            faults.append(Fault(what, f"{where}, allow.read[{number}]", notes=notes, hint=hint))
+    return faults
 
 
 def refusal(project: Project, granted: str, output_dir: Path | None) -> str:

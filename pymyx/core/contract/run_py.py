@@ -33,17 +33,11 @@ def check_source(path: Path, shown: str) -> list[Fault]:
     if not runs:
         hint = did_you_mean("run", [one.name for one in public]) or "add it"
         return [Fault("run.py has no function `run`", shown, (f"accepted: {SIGNATURE}",), hint=hint)]
-    only = ("accepted: run, and functions whose name starts with `_`",)
-    faults = [
-        Fault(
-            f"run.py has a second public function `{one.name}`",
-            f"{shown}:{one.lineno}",
-            only,
-            hint=f"rename it to `_{one.name}`, or move it to a file beside run.py",
-        )
-        for one in public
-        if one.name != "run"
-    ]
+    faults, only = [], ("accepted: run, and functions whose name starts with `_`",)
+    for one in (one for one in public if one.name != "run"):
+        what = f"run.py has a second public function `{one.name}`"
+        hint = f"rename it to `_{one.name}`, or move it to a file beside run.py"
+        faults.append(Fault(what, f"{shown}:{one.lineno}", only, hint=hint))
     twice = "run.py defines `run` twice"
     faults += [Fault(twice, f"{shown}:{one.lineno}", hint="keep one of them") for one in runs[1:]]
     if _header(runs[0]) != SIGNATURE:

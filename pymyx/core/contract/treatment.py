@@ -51,13 +51,13 @@ def treatment_names(project: Project) -> list[str]:
     return [name for name in project.names_in(project.treatments) if (project.treatments / name).is_dir()]
 
 
-def load_treatment(project: Project, name: str) -> Treatment:
-    """The checked `treatments/<name>/`.
+def load_treatment(project: Project, name: str, where: str = "", output_dir: Path | None = None) -> Treatment:
+    """The checked `treatments/<name>/`, as `check_treatment` does it.
 
     Raises:
         ContractError: there is none, or its treatment.json or run.py breaks the contract; holds every fault.
     """
-    treatment, faults = check_treatment(project, name)
+    treatment, faults = check_treatment(project, name, where, output_dir)
     if treatment is None or faults:
         raise ContractError(*faults)
     return treatment
@@ -71,9 +71,7 @@ def check_step(
     Raises:
         ContractError: there is no such treatment, or it or the params break its contract; holds every fault.
     """
-    treatment, faults = check_treatment(project, name, f"{where}treatment" if where else "", folders[1])
-    if treatment is None or faults:
-        raise ContractError(*faults)
+    treatment = load_treatment(project, name, f"{where}treatment" if where else "", folders[1])
     return Step(project, treatment, *folders, merge_params(treatment, params, f"{where}params"))
 
 
@@ -108,13 +106,12 @@ def merge_params(treatment: Treatment, given: dict[str, Any], where: str) -> dic
     """
     declared, named = treatment.params, f"of treatment `{treatment.name}`"
     faults = []
-    for name in given:
-        if name not in declared:
-            what = f"treatment `{treatment.name}` has no parameter `{name}`"
-            faults.append(Fault(what, where, (f"accepted: {listed(declared)}",), hint=did_you_mean(name, declared)))
     for name, value in given.items():
         if name in declared:
             faults += _value_faults(f"param `{{}}` {named}", name, declared[name], value, where)
+        else:
+            what = f"treatment `{treatment.name}` has no parameter `{name}`"
+            faults.append(Fault(what, where, (f"accepted: {listed(declared)}",), hint=did_you_mean(name, declared)))
     for name, param in declared.items():
         if param.required and name not in given:
             what = f"param `{name}` {named} is missing: it has no default"
@@ -155,22 +152,18 @@ def _value_faults(subject: str, name: str, param: Param, value: Any, where: str)
         return [_type_fault(subject.format(name), param, value, where)]
     odd = [(loc, part, JSON_ONLY, "") for loc, part in odd_parts(value)]
     if not odd and param.choices:
+        choices = [(one, type(one) is bool) for one in param.choices]
         texts = [one for one in param.choices if isinstance(one, str)]
         accepted = ", ".join(one if isinstance(one, str) else json.dumps(one) for one in param.choices)
         odd = [
             (loc, part, accepted, did_you_mean(part, texts) if isinstance(part, str) else "")
             for loc, part in parts_of(value)
-            if not isinstance(part, dict | list) and not any(_equal(part, choice) for choice in param.choices)
+            if not isinstance(part, dict | list) and (part, type(part) is bool) not in choices  # `true` is not 1
         ]
     return [
         Fault(f"{subject.format(json_path((name, *loc)))} is {found(part)}", where, (f"accepted: {said}",), hint=hint)
         for loc, part, said, hint in odd
     ]
-
-
-def _equal(value: object, choice: object) -> bool:
-    """Whether two JSON values are one: `true` is not 1."""
-    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
 
 
 def _type_fault(subject: str, param: Param, value: object, where: str) -> Fault:
