@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import configuration
 
-from pymyx.core.logger import read_events
+from pymyx.core.logger import last_events
 
 REPO = Path(__file__).parent.parent
 MISBEHAVING = REPO / "tests" / "treatments"
@@ -156,7 +156,7 @@ class SmallProject:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The events of the log."""
-        return list(read_events(self.root / "pymyx.log"))
+        return last_events(self.root / "pymyx.log")
 
     @property
     def statuses(self) -> list[str]:

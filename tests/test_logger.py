@@ -12,7 +12,7 @@ import jsonlines
 import pytest
 
 from pymyx.core.errors import PymyxError
-from pymyx.core.logger import last_events, log_event, read_events
+from pymyx.core.logger import last_events, log_event
 
 
 def log(path: Path, error: str | None = None) -> None:
@@ -70,16 +70,16 @@ def test_torn_lines(tmp_path: Path, torn: bytes) -> None:
     log(path, error="first")
     with path.open("ab") as file:
         file.write(torn)
-    assert [event["error"] for event in read_events(path)] == ["first"]
+    assert [event["error"] for event in last_events(path)] == ["first"]
     log(path, error="second")
     log(path, error="third")
-    assert [event["error"] for event in read_events(path)] == ["first", "second", "third"]
+    assert [event["error"] for event in last_events(path)] == ["first", "second", "third"]
     assert path.read_bytes().count(b"\n") == 4
 
 
 def test_no_log(tmp_path: Path) -> None:
     """A log that is not there yet has no events; one that cannot be written is an error."""
-    assert list(read_events(tmp_path / "pymyx.log")) == []
+    assert last_events(tmp_path / "pymyx.log") == []
     with pytest.raises(PymyxError, match="the log cannot be written: No such file or directory"):
         log(tmp_path / "nowhere" / "pymyx.log")
     with pytest.raises(PymyxError, match="the log cannot be written: No space left on device"):
@@ -90,7 +90,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     """A folder whose name is not UTF-8 is logged with its bytes escaped."""
     path = tmp_path / "pymyx.log"
     log_event(path, treatment="clean", status="start", input_dir="data/caf\udce9", output_dir="data/out")
-    assert [event["input_dir"] for event in read_events(path)] == ["data/caf\\udce9"]
+    assert [event["input_dir"] for event in last_events(path)] == ["data/caf\\udce9"]
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"ts":"2026-0\n', b"\xff\n\n[1]\n"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pymyx.core.logger import read_events
+from pymyx.core.logger import last_events
 
 from .conftest import REPO
 from .recording import write_sample
@@ -60,7 +60,7 @@ def test_both_flows_on_the_sample(repo_copy: Callable[[], Path]) -> None:
     names = [*(f"data/91_pictures/valves__{day}.png" for day in days), "data/92_report/report.html"]
     assert done.stdout.splitlines()[-3:] == names
     assert [(root / name).read_bytes()[:8] for name in names] == [b"\x89PNG\r\n\x1a\n"] * 2 + [b"<!doctyp"]
-    events = list(read_events(root / "pymyx.log"))
+    events = last_events(root / "pymyx.log")
     assert [event["status"] for event in events] == ["start", "success"] * 11  # the second finds `parse` up to date
     assert in_clone(".venv/bin/pymyx status", root).returncode == 0
     ignored = ["git", "check-ignore", "--no-index", "--stdin"]
@@ -77,7 +77,7 @@ def test_a_flow_on_the_sample(repo_copy: Callable[[], Path]) -> None:
     days = ("2026-01-20", "2026-01-21")
     names = [f"{domain}__{day}.parquet" for domain in ("bio_signal", "environment") for day in days]
     assert sorted(path.name for path in (root / "data" / "10_parsed").glob("[!.]*")) == names
-    events = list(read_events(root / "pymyx.log"))
+    events = last_events(root / "pymyx.log")
     assert [event["status"] for event in events] == ["start", "success"] * 5
     assert [line.rpartition("  ")[2] for line in done.stdout.splitlines()[:5]] == ["4 files", *["stub"] * 4]
     rows = sum(

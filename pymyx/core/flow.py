@@ -10,7 +10,6 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
 
     main("flow")
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +21,7 @@ from pymyx.core.incremental.facts import owned_manifest
 from pymyx.core.incremental.lock import locked
 from pymyx.core.incremental.plan import plan_step
 from pymyx.core.options import options_and_listener
-from pymyx.core.project import find_project
+from pymyx.core.project import AnyPath, find_project
 from pymyx.core.runner import Planned, Result, connected, execute
 from pymyx.core.validator import load_flow
 
@@ -32,8 +31,8 @@ SKIPPED = (TreatmentError, PublishError, LateDataError)  # what a flow that is t
 def run_flow(
     name: str,
     *,
-    root: str | os.PathLike[str] | None = None,
-    data: str | os.PathLike[str] | None = None,
+    root: AnyPath | None = None,
+    data: AnyPath | None = None,
     on_start: Callable[[int, int, str], Any] = lambda number, steps, treatment: None,
     on_step: Callable[[int, int, Result], Any] = lambda number, steps, result: None,
     **options: Any,
@@ -68,7 +67,8 @@ def run_flow(
                 results[number] = execute(step, chosen, listener, locks[step.output_dir])
             except PymyxError as error:
                 failures[number] = error
-                if not (chosen.keep_going and isinstance(error, SKIPPED) and _can_go_on(steps[number:])):
+                readable = number == len(steps) or steps[number].input_dir.is_dir()  # what the next step reads
+                if not (chosen.keep_going and isinstance(error, SKIPPED) and readable):
                     break
             else:
                 on_step(number, len(steps), results[number])
@@ -77,13 +77,7 @@ def run_flow(
     return list(results.values())
 
 
-def plan_flow(
-    name: str,
-    *,
-    root: str | os.PathLike[str] | None = None,
-    data: str | os.PathLike[str] | None = None,
-    **options: Any,
-) -> list[Planned]:
+def plan_flow(name: str, *, root: AnyPath | None = None, data: AnyPath | None = None, **options: Any) -> list[Planned]:
     """What `run_flow` would do, step by step, as far as can be told now; nothing is run, locked or written.
 
     Raises:
@@ -99,11 +93,6 @@ def plan_flow(
             changing.add(step.output_dir)
         planned.append(Planned(step.treatment.name, step.input_shown, step.output_shown, plan, may_change))
     return planned
-
-
-def _can_go_on(rest: list[Step]) -> bool:
-    """Whether the next step has a folder to read."""
-    return not rest or rest[0].input_dir.is_dir()
 
 
 def _stopped(flow: str, steps: list[Step], done: list[int], failures: dict[int, PymyxError]) -> FlowStopped:
@@ -122,9 +111,6 @@ def _stopped(flow: str, steps: list[Step], done: list[int], failures: dict[int, 
         evidence=("   ".join(f"{word}: {', '.join(part) or 'none'}" for word, part in parts.items()),),
         hint="mend it, then run the flow again",
     )
+    facts = {word.replace(" ", "_"): part for word, part in parts.items()}
     exit_code = failures[max(failures)].exit_code
-    errors = tuple(failures.values())
-    done_, failed, not_run = parts.values()
-    return FlowStopped(
-        fault, flow=flow, step=last, done=done_, failed=failed, not_run=not_run, errors=errors, exit_code=exit_code
-    )
+    return FlowStopped(fault, flow=flow, step=last, **facts, errors=tuple(failures.values()), exit_code=exit_code)

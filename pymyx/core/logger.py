@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -42,9 +43,8 @@ def log_event(
     try:
         _append(log, event.model_dump_json().encode() + b"\n")
     except OSError as failure:
-        raise PymyxError(
-            Fault(f"the log cannot be written: {failure.strerror}", str(log), hint="make room, or make it writable")
-        ) from failure
+        what = f"the log cannot be written: {failure.strerror}"
+        raise PymyxError(Fault(what, str(log), hint="make room, or make it writable")) from failure
 
 
 def now() -> str:
@@ -52,25 +52,21 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def read_events(log: Path) -> Iterator[dict[str, Any]]:
-    """The events of a log, oldest first; torn lines are skipped, a missing log has none."""
-    try:
-        file = log.open(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return
-    with file:
-        yield from _parsed(file)
+def last_events(log: Path, number: int | None = None) -> list[dict[str, Any]]:
+    """The last events of a log, or all, oldest first; torn lines are skipped, a missing log has none.
 
-
-def last_events(log: Path, number: int) -> list[dict[str, Any]]:
-    """The last events of a log, oldest first; of a log of years only the last lines are parsed, where all are whole."""
+    Of a log of years only the last lines are parsed, where all of them are whole.
+    """
     try:
         with log.open(encoding="utf-8", errors="replace") as file:
             lines = deque(file, maxlen=number)
+            events = list(_parsed(lines))
+            if len(events) < len(lines):
+                file.seek(0)
+                events = list(deque(_parsed(file), maxlen=number))
     except FileNotFoundError:
         return []
-    events = list(_parsed(lines))
-    return events if len(events) == len(lines) else list(deque(read_events(log), maxlen=number))
+    return events
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -83,9 +79,7 @@ def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 def _append(log: Path, line: bytes) -> None:
     with log.open("ab+", buffering=0) as file:
         # other writers wait until it is closed, so that none takes a half-written line for a torn one
-        with suppress(ImportError, OSError):  # no such lock on this system or disk: appends alone do not mix either
-            import fcntl
-
+        with suppress(OSError):  # no such lock on this disk: appends alone do not mix either
             fcntl.flock(file, fcntl.LOCK_EX)
         if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
             line = b"\n" + line  # the line before was torn

@@ -59,7 +59,6 @@ class Options:
     verify: int = 0
     children: int = field(init=False)  # at once
     choice: Choice = field(init=False)
-    notes: tuple[str, ...] = field(init=False)
     shortfall: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,14 +75,8 @@ class Options:
         first, last = _day_of("from", self.from_), _day_of("to", self.to)
         if first and last and first > last:
             raise _refused(f"from is {self.from_} and to is {self.to}", "the earlier one first")
-        rounded = [
-            f"{which} {text} is taken as the whole day {day} (UTC)"
-            for which, text, day in (("from", self.from_, first), ("to", self.to, last))
-            if text and text != day
-        ]
         object.__setattr__(self, "children", self.jobs or self.processors)
         object.__setattr__(self, "choice", Choice(first, last, force=self.force, prune=self.prune))
-        object.__setattr__(self, "notes", tuple(rounded))
         object.__setattr__(self, "shortfall", shortfall(self.confine))
 
     @property
@@ -156,8 +149,10 @@ def options_and_listener(given: dict[str, Any]) -> tuple[Options, Listener]:
     listening = {field.name for field in fields(Listener)}
     listener = Listener(**{name: value for name, value in given.items() if name in listening})
     options = Options(**{name: value for name, value in given.items() if name not in listening})
-    for note in options.notes:
-        listener.show(f"note: {note}\n")
+    first, last = options.choice.first, options.choice.last
+    for which, text, day in (("from", options.from_, first), ("to", options.to, last)):
+        if text and text != day:
+            listener.show(f"note: {which} {text} is taken as the whole day {day} (UTC)\n")
     if options.shortfall:
         listener.show_once(options.shortfall)
     return options, listener

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pymyx.core.errors import Fault, UsageError
 
+AnyPath = str | os.PathLike[str]
+
 
 @dataclass(frozen=True)
 class Project:
@@ -48,7 +50,7 @@ class Project:
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
 
-def absolute(path: str | os.PathLike[str], name: str = "") -> Path:
+def absolute(path: AnyPath, name: str = "") -> Path:
     """`path` made absolute and normal against the working directory, its links not followed.
 
     Raises:
@@ -59,9 +61,7 @@ def absolute(path: str | os.PathLike[str], name: str = "") -> Path:
     return Path(os.path.abspath(path))
 
 
-def folders_of(
-    input_dir: str | os.PathLike[str], output_dir: str | os.PathLike[str], data: str | os.PathLike[str] | None
-) -> tuple[Path, Path]:
+def folders_of(input_dir: AnyPath, output_dir: AnyPath, data: AnyPath | None) -> tuple[Path, Path]:
     """Input and output folder of a run, absolute; named from the data root where one is given, as in a flow.
 
     Raises:
@@ -71,12 +71,7 @@ def folders_of(
     return folders if data is None else (absolute(Path(data, input_dir)), absolute(Path(data, output_dir)))
 
 
-def find_project(
-    root: str | os.PathLike[str] | None = None,
-    *,
-    data: str | os.PathLike[str] | None = None,
-    start: str | os.PathLike[str] = ".",
-) -> Project:
+def find_project(root: AnyPath | None = None, *, data: AnyPath | None = None, start: AnyPath = ".") -> Project:
     """Find the project: `root` if given, else the nearest folder upwards from `start` that is one.
 
     A folder is a project when it holds `treatments/` or `flows/`. `data` names another data root than `data/`.
@@ -92,15 +87,11 @@ def find_project(
     candidates = [folder] if root else [folder, *folder.parents]
     home = next((one for one in candidates if (one / "treatments").is_dir() or (one / "flows").is_dir()), None)
     if home is None:
-        raise UsageError(
-            Fault(
-                f"no PyMyx project {'at' if root else 'at or above'} `{folder}`",
-                evidence=("a project is a folder that holds `treatments/` or `flows/`",),
-                hint="change to the project's folder, or name it with --root DIR",
-            )
-        )
+        what = f"no PyMyx project {'at' if root else 'at or above'} `{folder}`"
+        evidence = ("a project is a folder that holds `treatments/` or `flows/`",)
+        hint = "change to the project's folder, or name it with --root DIR"
+        raise UsageError(Fault(what, evidence=evidence, hint=hint))
     if data_root and not data_root.is_dir():
-        raise UsageError(
-            Fault(f"the data root `{data_root}` is not a folder", hint="name an existing folder with --data DIR")
-        )
+        what = f"the data root `{data_root}` is not a folder"
+        raise UsageError(Fault(what, hint="name an existing folder with --data DIR"))
     return Project(home, data_root or home / "data")

@@ -12,8 +12,8 @@ from pymyx.core.contract.treatment import Step, check_treatment, load_treatment,
 from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
 from pymyx.core.incremental.files import day_of
 from pymyx.core.incremental.lock import holder
-from pymyx.core.incremental.manifest import Manifest, read_manifest
-from pymyx.core.incremental.plan import Choice, Plan, late_faults, plan_step
+from pymyx.core.incremental.manifest import read_manifest
+from pymyx.core.incremental.plan import Choice, late_faults, plan_step
 from pymyx.core.project import Project
 from pymyx.core.runner import set_aside_only
 from pymyx.core.validator import check_flow, flow_names, read_flow
@@ -39,14 +39,26 @@ def status_of(project: Project, flow: str) -> dict[str, Any]:
 
 
 def _stand(step: Step, *, may_change: bool) -> dict[str, Any]:
-    found, error = _found(step, may_change=may_change)
-    plan, manifest = found or (None, _manifest(step))
+    plan, manifest, error = None, None, None
+    try:
+        if step.input_dir.is_dir():
+            facts, plan = plan_step(step, Choice())
+            manifest = facts.manifest
+        elif not may_change:
+            error = f"the input folder `{step.input_shown}` is missing"
+    except UsageError as refused:
+        error = refused.headline
+    if plan is None:
+        with suppress(UsageError):  # what is remembered of a step that cannot be looked at further
+            manifest = read_manifest(step.output_dir, step.output_shown)
     last, outputs = (manifest.last_success, manifest.outputs) if manifest else (None, {})
     if plan and (late := late_faults(step, plan)):
         error = "; ".join(fault.headline for fault in late)
     elif manifest and (failure := set_aside_only(step, manifest)):
         error = error or failure.headline
-    error = error or (manifest.last_error if manifest else None) or (_unproven(manifest) if manifest else None)
+    if manifest:
+        unproven = dict.fromkeys(why for day, why in manifest.unproven.items() if day in manifest.days)
+        error = error or manifest.last_error or "; ".join(unproven) or None
     running = holder(step.output_dir)
     state = "up to date" if plan and plan.idle and not may_change else "may change"
     if running:
@@ -69,29 +81,6 @@ def _stand(step: Step, *, may_change: bool) -> dict[str, Any]:
         "running": running,
         "stale": {day: plan.reasons[day] for day in plan.counted(plan.reasons)} if plan else {},
     }
-
-
-def _unproven(manifest: Manifest) -> str | None:
-    """Why days that are there failed to be verified."""
-    return "; ".join(dict.fromkeys(why for day, why in manifest.unproven.items() if day in manifest.days)) or None
-
-
-def _found(step: Step, *, may_change: bool) -> tuple[tuple[Plan, Manifest | None] | None, str | None]:
-    """What is to be done for a step and what is remembered of it, or what keeps it from being run."""
-    if not step.input_dir.is_dir():
-        return None, None if may_change else f"the input folder `{step.input_shown}` is missing"
-    try:
-        facts, plan = plan_step(step, Choice())
-    except UsageError as refused:
-        return None, refused.headline
-    return (plan, facts.manifest), None
-
-
-def _manifest(step: Step) -> Manifest | None:
-    """What is known of a step that cannot be looked at further."""
-    with suppress(UsageError):
-        return read_manifest(step.output_dir, step.output_shown)
-    return None
 
 
 def listing(project: Project) -> dict[str, Any]:
@@ -123,7 +112,6 @@ def description(project: Project, name: str) -> dict[str, Any]:
         if not flow:
             raise ContractError(*faults)
         return {"kind": "flow", **flow.model_dump(exclude={"schema_url"})}
-    accepted = (f"accepted: {listed([*treatments, *flows])}",)
-    raise ContractError(
-        Fault(f"no treatment or flow `{name}`", "", accepted, hint=did_you_mean(name, [*treatments, *flows]))
-    )
+    names = [*treatments, *flows]
+    accepted = (f"accepted: {listed(names)}",)
+    raise ContractError(Fault(f"no treatment or flow `{name}`", "", accepted, hint=did_you_mean(name, names)))
