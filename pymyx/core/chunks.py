@@ -187,7 +187,8 @@ class Chunks:
 
     def _publish(self, chunk: Chunk, left: Left, done: Done) -> None:
         windows, looks = self.plan.windows, self.step.treatment.days or Days(before=0, after=0)
-        warning = _first_warning(done.ending.output)
+        warnings = (line.removeprefix(MARK) for line in done.ending.output.splitlines() if line.startswith(MARK))
+        warning = next(warnings, "")[:LONGEST_WARNING]
         made = {
             day: MadeDay(
                 code=self.facts.code,
@@ -304,9 +305,3 @@ class Chunks:
 
 def _were(days: list[str], what: str) -> str:
     return f"{in_words(days)} {'was' if len(days) == 1 else 'were'} {what}" if days else ""
-
-
-def _first_warning(output: str) -> str:
-    """The first warning in what a child printed, as far as that was kept."""
-    warnings = (line.removeprefix(MARK) for line in output.splitlines() if line.startswith(MARK))
-    return next(warnings, "")[:LONGEST_WARNING]

@@ -10,7 +10,6 @@ if __name__ == "__main__":  # first of all: cli imports this module again, by it
 
     main("runner")
 
-import os
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from pymyx.core.errors import (
     UsageError,
     as_unicode,
     counted,
+    first_of,
 )
 from pymyx.core.incremental.files import ENDINGS, day_of, unread_files
 from pymyx.core.incremental.lock import locked, network_disk
@@ -38,7 +38,7 @@ from pymyx.core.incremental.publish import clear_pending
 from pymyx.core.isolation.children import signals_held
 from pymyx.core.logger import log_event, now
 from pymyx.core.options import Listener, Options, options_and_listener
-from pymyx.core.project import find_project, folders_of
+from pymyx.core.project import AnyPath, find_project, folders_of
 from pymyx.core.validator import load_step
 from pymyx.core.verify import verify
 from pymyx.core.work import versions
@@ -67,12 +67,12 @@ class Result:
 
 def run_treatment(
     name: str,
-    input_dir: str | os.PathLike[str],
-    output_dir: str | os.PathLike[str],
+    input_dir: AnyPath,
+    output_dir: AnyPath,
     params: dict[str, Any] | None = None,
     *,
-    root: str | os.PathLike[str] | None = None,
-    data: str | os.PathLike[str] | None = None,
+    root: AnyPath | None = None,
+    data: AnyPath | None = None,
     **options: Any,
 ) -> Result:
     """Run the treatment `treatments/<name>/` of the project at `root` (default: around the working directory).
@@ -124,12 +124,12 @@ class Planned:
 
 def plan_treatment(
     name: str,
-    input_dir: str | os.PathLike[str],
-    output_dir: str | os.PathLike[str],
+    input_dir: AnyPath,
+    output_dir: AnyPath,
     params: dict[str, Any] | None = None,
     *,
-    root: str | os.PathLike[str] | None = None,
-    data: str | os.PathLike[str] | None = None,
+    root: AnyPath | None = None,
+    data: AnyPath | None = None,
     **options: Any,
 ) -> Planned:
     """What `run_treatment` would do; nothing is run, locked or written.
@@ -251,7 +251,7 @@ def _tell_of_plan(chunks: Chunks) -> None:
         listener.show(f"warning: `{source}/{name}` is passed over: {why}\n")
     of_csv = chunks.step.treatment.input.format == "csv"
     if of_csv and (unread := unread_files(chunks.step.input_dir, ENDINGS["csv"])):
-        names = ", ".join(unread[:MOST_NAMED]) + (", …" if len(unread) > MOST_NAMED else "")
+        names = first_of(unread, MOST_NAMED)
         notes.append(f"not read in `{source}`, where files of csv end with .csv, .tsv or .dat: {names}")
     for name, (before, now_) in facts.smaller.items():
         if not day_of(name):
@@ -261,7 +261,7 @@ def _tell_of_plan(chunks: Chunks) -> None:
     if plan.whole and plan.stale and (options.from_ or options.to):
         notes.append("it looks at its whole folder, so it runs over the whole, whatever --from and --to say")
     if plan.undated:
-        names = ", ".join(plan.undated[:MOST_NAMED]) + (", …" if len(plan.undated) > MOST_NAMED else "")
+        names = first_of(plan.undated, MOST_NAMED)
         notes.append(f"it runs over the whole folder while input files are of no day: {names}")
     if plan.orphans:
         what = f"`{shown}` keeps what was made from archived input files"

@@ -27,48 +27,30 @@ LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are record
 
 @dataclass(eq=False, repr=False)
 class Work:
-    """What one child is to do, on a stage of its own; data alone, so that it can be done elsewhere.
-
-    Attributes:
-        timeout_s, memory_mb, confine: as of an `Order`.
-        places: the input files that count, by name: their names on the disk.
-        known: what was known of each when it was planned.
-        names: what it is to see, by names on the disk; None for the input folder as it is.
-        days: those that it is asked for; None for all.
-        processors: its share of them.
-        locale: the variables LANG, LC_* and TZ that it gets; None for this process's own.
-    """
+    """What one child is to do, on a stage of its own; data alone, so that it can be done elsewhere."""
 
     step: Step
     stage: Stage
-    timeout_s: float
+    timeout_s: float  # this and the two below as of an `Order`
     memory_mb: int | None
     confine: Confine
-    places: dict[str, str]
-    known: dict[str, KnownFile]
-    names: list[str] | None
-    days: list[str] | None
-    processors: int
-    locale: dict[str, str] | None = None
+    places: dict[str, str]  # the input files that count, by name: their names on the disk
+    known: dict[str, KnownFile]  # what was known of each when it was planned
+    names: list[str] | None  # what it is to see, by names on the disk; None for the input folder as it is
+    days: list[str] | None  # those that it is asked for; None for all
+    processors: int  # its share of them
+    locale: dict[str, str] | None = None  # the variables LANG, LC_* and TZ; None for this process's own
 
 
 @dataclass(frozen=True)
 class Done:
-    """How it went; data alone, as the work is.
-
-    Attributes:
-        ending: how it ended.
-        took_s: seconds from its start to its end.
-        inputs: the input files, as they were just before.
-        passed_over: those that could not be read, by name on the disk, with the reason.
-        left: what it wrote, where it succeeded.
-    """
+    """How it went; data alone, as the work is."""
 
     ending: Ending
-    took_s: float
-    inputs: dict[str, KnownFile]
-    passed_over: dict[str, str]
-    left: Left | None
+    took_s: float  # from its start to its end
+    inputs: dict[str, KnownFile]  # as they were just before
+    passed_over: dict[str, str]  # those that could not be read, by name on the disk, with the reason
+    left: Left | None  # what it wrote, where it succeeded
 
 
 class Here:

@@ -13,53 +13,32 @@ from pymyx.core.contract.grants import signed_paths
 from pymyx.core.contract.models import Days
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, UsageError, as_unicode, counted
-from pymyx.core.incremental.files import (
-    ENDINGS,
-    OUTPUT_ENDINGS,
-    code_of,
-    day_of,
-    granted_files,
-    input_files,
-    output_files,
-    unowned_files,
-)
+from pymyx.core.incremental import files
 from pymyx.core.incremental.manifest import KnownFile, Manifest, id_of, manifest_path, read_manifest, state_dir
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What there is of a step, and what is remembered of it.
+    """What there is of a step, and what is remembered of it; files stand by their names.
 
-    Attributes:
-        manifest: what is remembered of the output folder, or None.
-        inputs, outputs: the input files, and those of the known output files that are there, by name. An input file
-            that nothing was made from yet is `UNREAD`, until a child is about to read it.
-        granted: the files that the treatment may read beside them, by path relative to the root.
-        code, params: the hashes of the treatment's code (with its `days` and what is granted) and of the params.
-        days: how far a day looks, or None: at the whole folder.
-        looks: the same as it is recorded, `before` and `after`; nothing for the whole folder.
-        raw: whether no treatment made the input folder; files that are gone from there were archived, not revoked.
-        input_id: the id of the input folder's manifest; nothing for a raw folder.
-        smaller: the raw files that are smaller than recorded: their sizes in bytes then and now.
-        packed: the names on the disk of the input files that are compressed; all else names them without `.gz`.
-        odd: entries of the input folder that are passed over, with the reason.
-        unowned: files of the output's format that lie in the output folder and that no run owns.
+    An input file that nothing was made from yet is `UNREAD`, until a child is about to read it. The input folder is
+    `raw` where no treatment made it: files that are gone from there were archived, not revoked.
     """
 
-    manifest: Manifest | None
+    manifest: Manifest | None  # of the output folder
     inputs: dict[str, KnownFile]
-    outputs: dict[str, KnownFile]
-    granted: dict[str, KnownFile]
-    code: str
-    params: str
-    days: Days | None
-    looks: list[int]
+    outputs: dict[str, KnownFile]  # those of the known ones that are there
+    granted: dict[str, KnownFile]  # what the treatment may read beside its input, by path relative to the root
+    code: str  # the hash of the treatment's code, its `days` and what is granted
+    params: str  # their hash
+    days: Days | None  # how far a day looks; None: at the whole folder
+    looks: list[int]  # the same as it is recorded, `before` and `after`; nothing for the whole folder
     raw: bool
-    input_id: str
-    smaller: dict[str, tuple[int, int]]
-    packed: dict[str, str]
-    odd: dict[str, str]
-    unowned: tuple[str, ...]
+    input_id: str  # that of the input folder's manifest; nothing for a raw folder
+    smaller: dict[str, tuple[int, int]]  # raw files that are smaller than recorded: sizes in bytes then and now
+    packed: dict[str, str]  # compressed input files: their names on the disk; all else names them without `.gz`
+    odd: dict[str, str]  # entries of the input folder that are passed over, with the reason
+    unowned: tuple[str, ...]  # files of the output's format in the output folder that no run owns
 
     def on_disk(self, names: Iterable[str]) -> list[str]:
         """Input files by their names on the disk, sorted."""
@@ -101,7 +80,7 @@ def look(step: Step, *, force: bool) -> Facts:
 
     # what is to be read
     used = manifest.used if manifest else set()
-    inputs, packed, odd = input_files(step.input_dir, ENDINGS[step.treatment.input.format], known, used)
+    inputs, packed, odd = files.input_files(step.input_dir, files.ENDINGS[step.treatment.input.format], known, used)
     if known and not inputs:
         _refuse_emptied_input(step, raw=raw)
     smaller = {
@@ -112,19 +91,19 @@ def look(step: Step, *, force: bool) -> Facts:
 
     # what it is made with; what a treatment may read beside its input is signed with its code
     days, allow = step.treatment.days, step.treatment.allow
-    code: list[Any] = [days.model_dump() if days else None, code_of(step.code_dir)]
+    code: list[Any] = [days.model_dump() if days else None, files.code_of(step.code_dir)]
     granted: dict[str, KnownFile] = {}
     if allow.read and (paths := signed_paths(step.project, step.treatment)):
-        granted, others = granted_files(step.project.root, paths, manifest.granted if manifest else {})
+        granted, others = files.granted_files(step.project.root, paths, manifest.granted if manifest else {})
         code.append({**others, **{name: file.sha256 for name, file in granted.items()}})
 
     # what was made; of a folder without a manifest owned_manifest has seen that it is empty, unless it is begun anew
     owned, pending = (manifest.outputs, manifest.pending) if manifest else ({}, {})
-    ending = OUTPUT_ENDINGS[step.treatment.output.format]
+    ending = files.OUTPUT_ENDINGS[step.treatment.output.format]
     return Facts(
         manifest=manifest,
         inputs=inputs,
-        outputs=output_files(step.output_dir, owned) if owned else {},
+        outputs=files.output_files(step.output_dir, owned) if owned else {},
         granted=granted,
         code=_digest(code),
         params=_digest(step.params),
@@ -135,7 +114,7 @@ def look(step: Step, *, force: bool) -> Facts:
         smaller=smaller,
         packed=packed,
         odd=odd,
-        unowned=tuple(unowned_files(step.output_dir, ending, {*owned, *pending})) if manifest or force else (),
+        unowned=tuple(files.unowned_files(step.output_dir, ending, {*owned, *pending})) if manifest or force else (),
     )
 
 
@@ -165,8 +144,8 @@ def owned_manifest(step: Step, *, force: bool) -> Manifest | None:
     manifest, shown = read_manifest(step.output_dir, step.output_shown), step.output_shown
     if manifest is None:
         # a file of no day has it run over its whole folder all the same, which could not leave other files as they are
-        names = unowned_files(step.input_dir, ENDINGS[step.treatment.input.format], ()) if force else []
-        if not (force and step.treatment.days and all(map(day_of, names))):
+        names = files.unowned_files(step.input_dir, files.ENDINGS[step.treatment.input.format], ()) if force else []
+        if not (force and step.treatment.days and all(map(files.day_of, names))):
             refuse_lost_state(step)
         return None
     # two writers of one folder would each remove what the other makes
@@ -189,13 +168,13 @@ def refuse_lost_state(step: Step) -> None:
     Raises:
         UsageError: it seems to have had one; says where it may be, and the ways out.
     """
-    ending, state = OUTPUT_ENDINGS[step.treatment.output.format], state_dir(step.output_dir)
-    files = unowned_files(step.output_dir, ending, ())
+    ending, state = files.OUTPUT_ENDINGS[step.treatment.output.format], state_dir(step.output_dir)
+    lying = files.unowned_files(step.output_dir, ending, ())
     # where its state would be, had the folder not been moved, linked to, or mounted over
     real, named = step.output_dir.resolve(), step.output_dir.parent.resolve() / step.output_dir.name
     places = [*(folder.parent / ".pymyx" / folder.name for folder in (named, real)), real / ".pymyx"]
     old = [place for place in places if place != state and (place / "manifest.json").is_file()]
-    if not files and not old:
+    if not lying and not old:
         return
     # or it was moved here from beside: a state that this treatment wrote, and whose folder is gone
     for path in sorted(state.parent.glob("*/manifest.json")):
@@ -207,7 +186,7 @@ def refuse_lost_state(step: Step) -> None:
             old += [path.parent] if treatment == step.treatment.name else []
     project, shown, path = step.project, step.output_shown, state / "manifest.json"
     what = "cannot be read as one" if os.path.lexists(path) else "is missing"
-    holds = f"holds {counted(len(files), f'{ending[0]} file')}" if files else "holds no file"
+    holds = f"holds {counted(len(lying), f'{ending[0]} file')}" if lying else "holds no file"
     back = f"put back its state, `{project.shown(state)}` (`cp data/*` leaves `.pymyx` behind)"
     if old:
         back = f"put back its state: move `{project.shown(old[0])}` to `{project.shown(state)}`"
@@ -215,12 +194,7 @@ def refuse_lost_state(step: Step) -> None:
     on = f"move the folder away, and all is made anew: mv {shown} {shown}_old"
     if step.treatment.days:
         on = "run it with --force: it makes anew the days that the input has, and leaves other files as they are"
-    raise UsageError(
-        Fault(
-            f"the output folder `{shown}` {holds}, but its manifest {what}",
-            project.shown(path),
-            tuple(f"an older state lies at {project.shown(place)}" for place in old[:1]),
-            ("nothing was run: what was made from archived input could be overwritten",),
-            f"{back}; or {on}",
-        )
-    )
+    what = f"the output folder `{shown}` {holds}, but its manifest {what}"
+    evidence = tuple(f"an older state lies at {project.shown(place)}" for place in old[:1])
+    notes = ("nothing was run: what was made from archived input could be overwritten",)
+    raise UsageError(Fault(what, project.shown(path), evidence, notes, f"{back}; or {on}"))

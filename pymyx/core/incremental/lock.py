@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -38,8 +39,6 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
         raise unwritable(shown, error) from error
     try:
         try:
-            import fcntl  # not on every system
-
             # the kernel gives it back however its holders end, so no stale lock is ever to be broken
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -48,7 +47,7 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
             by = f"process {one['pid'] or 'unknown'}{on}, since {one['since'] or 'just now'}"
             what = f"another run holds the output folder `{shown}`: {by}"
             raise BusyError(Fault(what, notes=("nothing was run",), hint="wait for it to end, or end it")) from None
-        except (ImportError, OSError):
+        except OSError:
             pass  # some disks know no locks; a stage there may be that of a run at work, so none is removed
         else:
             # the file is written and never replaced: the lock is that of its inode

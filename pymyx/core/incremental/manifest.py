@@ -71,35 +71,20 @@ class LastSuccess(BaseModel, defer_build=True):
 
 
 class Manifest(BaseModel, defer_build=True):
-    """What an output folder was made from, and by which treatment.
+    """What an output folder was made from, and by which treatment."""
 
-    Attributes:
-        manifest: the number of this form; a reader refuses a higher one than it knows.
-        id: drawn when it is first written; nothing until then.
-        treatment: the name of the treatment that writes the folder.
-        input_dir: the folder it reads, relative to the project's root where it lies under it.
-        input_id: the id of the manifest of that folder, where it had one.
-        last_success: null before the first.
-        last_error: why the last execution failed; null when it succeeded.
-        inputs: the input files, as last seen; of a raw folder also archived ones that some day was made from.
-        granted: the files that its treatment may read beside them, by path relative to the project's root.
-        days: what was made, by day (`2026-01-20`), or `whole`.
-        pending: files that a run is putting in place (name: sha256).
-        unproven: days that failed to be verified, with the error, until they are proven or made again.
-    """
-
-    manifest: Literal[2] = 2
-    id: Id = ""
-    treatment: str
-    input_dir: str
-    input_id: Id = ""
-    last_success: LastSuccess | None = None
-    last_error: str | None = None
-    inputs: dict[str, KnownFile] = {}
-    granted: dict[str, KnownFile] = {}
-    days: dict[str, MadeDay] = {}
-    pending: dict[str, str] = {}
-    unproven: dict[str, str] = {}
+    manifest: Literal[2] = 2  # the number of this form; a reader refuses a higher one than it knows
+    id: Id = ""  # drawn when it is first written
+    treatment: str  # the name of the one that writes the folder
+    input_dir: str  # the folder it reads, relative to the project's root where it lies under it
+    input_id: Id = ""  # that of the manifest of that folder, where it had one
+    last_success: LastSuccess | None = None  # null before the first
+    last_error: str | None = None  # why the last execution failed; null when it succeeded
+    inputs: dict[str, KnownFile] = {}  # as last seen; of a raw folder also archived ones that some day was made from
+    granted: dict[str, KnownFile] = {}  # what its treatment may read beside them, by path relative to the root
+    days: dict[str, MadeDay] = {}  # what was made, by day (`2026-01-20`), or `whole`
+    pending: dict[str, str] = {}  # files that a run is putting in place (name: sha256)
+    unproven: dict[str, str] = {}  # days that failed to be verified, with the error, until proven or made again
 
     @property
     def outputs(self) -> dict[str, KnownFile]:

@@ -55,39 +55,22 @@ class Choice:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done for one step, day by day; where it is run over its whole folder, `whole` stands for a day.
+    """What is to be done for one step, day by day; where it is run over its whole folder, `whole` stands for a day."""
 
-    Attributes:
-        stale: the days to make, with the reason of each, in order.
-        gone: days whose input is gone: their outputs are to be removed.
-        orphans: frozen days: input files of theirs were archived, they stay as they are.
-        late: orphans for which there is new data all the same.
-        left: days that are stale, or gone, but not chosen.
-        windows: the input files (name: hash) of each day to make.
-        filled: days that have published files.
-        shrunk: raw files that count as archived, as they are smaller than recorded: the size then and now.
-        unowned: what no run owns in the output folder: its days, and the names of files of no day.
-        undated: the input files of no day, where the treatment could be run day by day without them.
-        lost: days with results that have no input file any more, or `whole`, where some of its files are gone.
-        made: what was made, by day: by the day of its name also what a run over the whole folder made.
-        whole: whether the step is run over its whole folder.
-        idle: whether there is nothing to do.
-    """
-
-    stale: dict[str, Reason]
-    gone: tuple[str, ...]
-    orphans: tuple[str, ...]
-    late: tuple[str, ...]
-    left: tuple[str, ...]
-    windows: dict[str, dict[str, str]]
-    filled: frozenset[str]
-    shrunk: dict[str, tuple[int, int]]
-    unowned: tuple[str, ...]
-    undated: tuple[str, ...]
-    lost: tuple[str, ...]
-    made: dict[str, MadeDay]
-    whole: bool
-    idle: bool
+    stale: dict[str, Reason]  # the days to make, in order
+    gone: tuple[str, ...]  # days whose input is gone: their outputs are to be removed
+    orphans: tuple[str, ...]  # frozen days: input files of theirs were archived, they stay as they are
+    late: tuple[str, ...]  # orphans for which there is new data all the same
+    left: tuple[str, ...]  # days that are stale, or gone, but not chosen
+    windows: dict[str, dict[str, str]]  # the input files (name: hash) of each day to make
+    filled: frozenset[str]  # days that have published files
+    shrunk: dict[str, tuple[int, int]]  # raw files smaller than recorded, so they count as archived: bytes then and now
+    unowned: tuple[str, ...]  # what no run owns in the output folder: its days, and the names of files of no day
+    undated: tuple[str, ...]  # input files of no day, where the treatment could be run day by day without them
+    lost: tuple[str, ...]  # days with results but no input file any more; `whole`, where some of its files are gone
+    made: dict[str, MadeDay]  # what was made; by the day of its name also what a run over the whole folder made
+    whole: bool  # whether the step is run over its whole folder
+    idle: bool  # whether there is nothing to do
 
     def counted(self, days: Iterable[str]) -> list[str]:
         """Those of the days that are days to their user: that a file is of, read or written, not empty neighbours."""

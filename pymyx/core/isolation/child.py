@@ -40,59 +40,38 @@ Stopped = Literal["", "timeout", "output", "lost", "refused"]
 
 @dataclass(frozen=True)
 class Ending:
-    """How a child ended.
+    """How a child ended."""
 
-    Attributes:
-        outcome: what it stated, or None if it stated nothing that is an outcome.
-        statement: the raw text on its stderr; with no outcome, what the interpreter said instead.
-        returncode: its exit code, negative for a signal.
-        output: head and tail of what it printed.
-        stopped: why it was stopped, or nothing; where it was lost or refused, the statement says more.
-        cpu_s, peak_mb: what it used: seconds of processor, and the highest memory of one process.
-        succeeded: whether both proofs of success are there: the outcome that says so, and exit code 0.
-    """
-
-    outcome: Success | Failure | None
-    statement: str
-    returncode: int
-    output: str
-    stopped: Stopped
-    cpu_s: float
-    peak_mb: int
-    succeeded: bool
+    outcome: Success | Failure | None  # what it stated; None for nothing that is an outcome
+    statement: str  # the raw text on its stderr; with no outcome, what the interpreter said instead
+    returncode: int  # its exit code, negative for a signal
+    output: str  # head and tail of what it printed
+    stopped: Stopped  # why, or nothing; where it was lost or refused, the statement says more
+    cpu_s: float  # seconds of processor that it used
+    peak_mb: int  # the highest memory of one of its processes
+    succeeded: bool  # whether both proofs are there: the outcome that says so, and exit code 0
 
 
 @dataclass
 class Order:
     """What one child is to do, and how.
 
-    Attributes:
-        step: the treatment and its params; its folders stand for those below in all that is shown.
-        input_dir: the folder it reads: that of the step, or a view of some of its files.
-        output_dir: the private folder it writes to.
-        scratch_dir: its working folder, HOME and TMPDIR.
-        timeout_s, memory_mb: seconds it may take; megabytes that one of its processes may use, or None.
-        confine: how far the kernel is to keep it in.
-        keep: a descriptor that stays open to its very end.
-        days: those it is asked for, told as PYMYX_DAYS (`2026-01-19,2026-01-20`): among their neighbours in its input
-            folder it may leave those out; None, and no such variable, when it is asked for all.
-        processors: its share of them.
-        show: called with what it prints, whole lines of text.
-        locale: its variables LANG, LC_* and TZ; None for those of this process.
+    The `days` that it is asked for are told as PYMYX_DAYS (`2026-01-19,2026-01-20`): their neighbours in its input
+    folder it may leave out. None, and no such variable, when it is asked for all.
     """
 
-    step: Step
-    input_dir: Path
-    output_dir: Path
-    scratch_dir: Path
+    step: Step  # the treatment and its params; its folders stand for those below in all that is shown
+    input_dir: Path  # the folder it reads: that of the step, or a view of some of its files
+    output_dir: Path  # the private folder it writes to
+    scratch_dir: Path  # its working folder, HOME and TMPDIR
     timeout_s: float
-    memory_mb: int | None
-    confine: Confine
-    keep: int
+    memory_mb: int | None  # that one of its processes may use
+    confine: Confine  # how far the kernel is to keep it in
+    keep: int  # a descriptor that stays open to its very end
     days: list[str] | None
-    processors: int
-    show: Show
-    locale: dict[str, str] | None
+    processors: int  # its share of them
+    show: Show  # called with what it prints, whole lines of text
+    locale: dict[str, str] | None  # its variables LANG, LC_* and TZ; None for those of this process
 
     @cached_property
     def rules(self) -> dict[str, Any] | None:
