@@ -23,7 +23,7 @@ from pymyx.core.incremental.facts import Facts
 from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
 from pymyx.core.incremental.publish import Left, Published, Removal, publish
-from pymyx.core.incremental.stage import staged
+from pymyx.core.incremental.stage import Stage, staged
 from pymyx.core.isolation.child import Order
 from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.isolation.output import MARK, Show, Warned
@@ -108,18 +108,7 @@ class Chunks:
                         stage = stack.enter_context(staged(output.path.parent, output.shown))
                         stages.push(stack)
                         places, names = self._inputs_of(chunk)
-                        work = Work(
-                            step=step,
-                            stage=stage,
-                            timeout_s=self.options.timeout_of(step.treatment),
-                            memory_mb=self.options.memory_of(step.treatment),
-                            confine=self.options.confine,
-                            places=places,
-                            known={name: self.facts.inputs[name] for name in places},
-                            names=names,
-                            days=None if plan.whole else chunk.days,
-                            processors=share,
-                        )
+                        work = self.work_on(stage, places, names, None if plan.whole else chunk.days, share)
                         children.start(work)
                         at_work[work] = (chunk, stack)
 
@@ -153,6 +142,23 @@ class Chunks:
             raise PublishError(*error.faults, *failed, *late_faults(step, plan)) from error
         finally:
             self._tell_of_removed()
+
+    def work_on(
+        self, stage: Stage, places: dict[str, str], names: list[str] | None, days: list[str] | None, processors: int
+    ) -> Work:
+        """What a child is to do on a stage, by the options."""
+        return Work(
+            step=self.step,
+            stage=stage,
+            timeout_s=self.options.timeout_of(self.step.treatment),
+            memory_mb=self.options.memory_of(self.step.treatment),
+            confine=self.options.confine,
+            places=places,
+            known={name: self.facts.inputs[name] for name in places},
+            names=names,
+            days=days,
+            processors=processors,
+        )
 
     def _workplace(self, tick: Callable[[], None], show: Show) -> Here | Workers:
         """Where children are run: here, or at the executor."""

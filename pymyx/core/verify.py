@@ -18,7 +18,7 @@ from pymyx.core.incremental.plan import in_words, split
 from pymyx.core.incremental.stage import staged
 from pymyx.core.isolation.children import signals_held
 from pymyx.core.isolation.failure import treatment_error
-from pymyx.core.work import Here, Work
+from pymyx.core.work import Here
 
 Files = dict[str, str]  # name: sha256
 
@@ -91,21 +91,10 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
     names = None if whole else chunks.facts.on_disk(plan.windows[day])
     if whole and (unseen := chunks.facts.odd.keys() | {*chunks.facts.on_disk(plan.shrunk)}):
         names = sorted({*os.listdir(step.input_dir)} - unseen)
-    options, show = chunks.options, chunks.listener.show
+    share, show = chunks.options.share_of(1), chunks.listener.show
     with staged(output.path.parent, output.shown) as stage, Here(output.lock, lambda: None, 3600, show) as children:
-        work = Work(
-            step=step,
-            stage=stage,
-            timeout_s=options.timeout_of(step.treatment),
-            memory_mb=options.memory_of(step.treatment),
-            confine=options.confine,
-            places={},  # what it reads was hashed by the run
-            known={},
-            names=names,
-            days=None if whole else [day],
-            processors=options.share_of(1),
-        )
-        children.start(work)
+        # no places: what it reads was hashed by the run
+        children.start(chunks.work_on(stage, {}, names, None if whole else [day], share))
         _, order, done = children.wait()
     if not done.left:
         what = "its whole folder" if whole else f"{day} alone"
