@@ -76,7 +76,7 @@ def _run(module: str, arguments: list[str]) -> int:
         command, *arguments = arguments or ["--help"]
         prog = f"pymyx {command}"
     if command in _COMMANDS:
-        return _COMMANDS[command](parser_of(command, prog, flags=bool(module)).parse_args(arguments))
+        return _COMMANDS[command](parser_of(command, prog, flags=bool(module)).parse_args(arguments)) or 0
     if command in ("--help", "-h"):
         say(HELP)
     elif command == "--version":
@@ -84,15 +84,14 @@ def _run(module: str, arguments: list[str]) -> int:
 
         say(f"pymyx {version('pymyx')}")
     else:
-        from pymyx.core.errors import Fault, UsageError, did_you_mean, listed
+        from pymyx.core.errors import UsageError, none_of
 
-        words = [*_COMMANDS, "--help", "--version"]
         what = f"no {'option' if command.startswith('-') else 'command'} `{command}`"
-        raise UsageError(Fault(what, evidence=(f"accepted: {listed(words)}",), hint=did_you_mean(command, words)))
+        raise UsageError(none_of([*_COMMANDS, "--help", "--version"], command, what))
     return 0
 
 
-def _treatment(options: Namespace) -> int:
+def _treatment(options: Namespace) -> None:
     from pymyx.cli.progress import Progress
     from pymyx.cli.texts import plan_text, summary
     from pymyx.core.isolation.children import orphans_adopted
@@ -101,13 +100,12 @@ def _treatment(options: Namespace) -> int:
     params, how = _params(options.params), _run_options(options) | {"data": options.data}
     if options.dry_run:
         say(plan_text(plan_treatment(options.treatment, options.input, options.output, params, **how)))
-        return 0
+        return
     with orphans_adopted(), Progress(show, quiet=options.quiet) as progress:
         how |= progress.options
         result = run_treatment(options.treatment, options.input, options.output, params, **how)
     if not options.quiet:
         say(summary(result))
-    return 0
 
 
 def _flow(options: Namespace) -> int:
@@ -225,35 +223,32 @@ def _status_of_devices(options: Namespace, roots: dict[str, str]) -> int:
     return 1 if any(one for one in devices.values() if not one["up_to_date"] and "error" not in one) else code
 
 
-def _list(options: Namespace) -> int:
+def _list(options: Namespace) -> None:
     from pymyx.cli.texts import listing_text
     from pymyx.core.status import listing
 
     found = listing(_project(options))
     _say(options, found, listing_text(found))
-    return 0
 
 
-def _describe(options: Namespace) -> int:
+def _describe(options: Namespace) -> None:
     from pymyx.cli.texts import description_text
     from pymyx.core.status import description
 
     found = description(_project(options), options.name)
     _say(options, found, description_text(found))
-    return 0
 
 
-def _new(options: Namespace) -> int:
+def _new(options: Namespace) -> None:
     from pymyx.cli.scaffold import new_treatment
 
     project = _project(options)
     shown = project.shown(new_treatment(project, options.name))
     say(f"made {shown}: write what it does in {shown}/run.py, say so in {shown}/treatment.json")
     say(f"then: pymyx check; pymyx run {options.name} --input DIR --output DIR; or add a step to a flow")
-    return 0
 
 
-def _init(options: Namespace) -> int:
+def _init(options: Namespace) -> None:
     from pymyx.cli.scaffold import init_project
     from pymyx.cli.texts import closing_text
 
@@ -262,28 +257,26 @@ def _init(options: Namespace) -> int:
     named = os.path.basename(sys.argv[0]) == "pymyx"
     command = os.path.abspath(sys.argv[0]) if named else f"{sys.executable} -m pymyx"  # cron looks in few folders
     say(closing_text(root, options.dir, command, sample=not options.no_sample))
-    return 0
 
 
-def _sniff(options: Namespace) -> int:
+def _sniff(options: Namespace) -> None:
     from pymyx.cli.sniff.command import sniff
 
     sniff(_project(options), options.file, options.write, say, show)
-    return 0
 
 
-def _log(options: Namespace) -> int:
+def _log(options: Namespace) -> None:
     from pymyx.cli.texts import event_text
     from pymyx.core.logger import last_events
 
     events = last_events(_project(options).log, options.n)
     if options.json or events:
         _say(options, events, "\n".join(event_text(event).replace("\n", r"\n") for event in events))
-    return 0
 
 
-# a new one also has its texts and its own arguments in arguments.py: HELP, ABOUT, _add_own
-_COMMANDS: dict[str, Callable[[Namespace], int]] = {
+# each returns its exit code, or nothing for 0; a new one also has its texts and its own arguments in arguments.py:
+# HELP, ABOUT, _add_own
+_COMMANDS: dict[str, Callable[[Namespace], int | None]] = {
     "run": _treatment,
     "flow": _flow,
     "check": _check,

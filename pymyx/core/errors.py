@@ -16,7 +16,7 @@ Facts stand in attributes, texts in `faults`; `str(error)` is the whole text.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +146,11 @@ def did_you_mean(word: object, accepted: Iterable[str]) -> str:
 
     near = get_close_matches(str(word), list(accepted), n=1)
     return f"did you mean `{near[0]}`?" if near else ""
+
+
+def none_of(accepted: Collection[str], name: str, what: str, where: str = "") -> Fault:
+    """The fault of a `name` that is none of those accepted: it lists them, and names the nearest one."""
+    return Fault(what, where, (f"accepted: {listed(accepted)}",), hint=did_you_mean(name, accepted))
 
 
 def listed(names: Iterable[str]) -> str:

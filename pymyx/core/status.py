@@ -9,7 +9,7 @@ from typing import Any
 from pymyx.core.contract.grants import unsigned
 from pymyx.core.contract.run_py import is_stub
 from pymyx.core.contract.treatment import Step, check_treatment, load_treatment, treatment_names
-from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
+from pymyx.core.errors import ContractError, UsageError, none_of
 from pymyx.core.incremental.files import day_of
 from pymyx.core.incremental.lock import holder
 from pymyx.core.incremental.manifest import read_manifest
@@ -112,6 +112,4 @@ def description(project: Project, name: str) -> dict[str, Any]:
         if not flow:
             raise ContractError(*faults)
         return {"kind": "flow", **flow.model_dump(exclude={"schema_url"})}
-    names = [*treatments, *flows]
-    accepted = (f"accepted: {listed(names)}",)
-    raise ContractError(Fault(f"no treatment or flow `{name}`", "", accepted, hint=did_you_mean(name, names)))
+    raise ContractError(none_of([*treatments, *flows], name, f"no treatment or flow `{name}`"))

@@ -19,7 +19,7 @@ from typing import Any
 from pymyx.core.contract.models import Flow, FlowStep, Treatment, json_schema
 from pymyx.core.contract.reading import place, read_contract, read_json
 from pymyx.core.contract.treatment import Step, check_step, check_treatment, name_faults, treatment_names
-from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, listed
+from pymyx.core.errors import ContractError, Fault, UsageError, did_you_mean, none_of
 from pymyx.core.project import Project, absolute, find_project
 
 
@@ -79,8 +79,7 @@ def read_flow(project: Project, name: str) -> tuple[Flow | None, list[Fault]]:
     """Read flows/<name>.json; what it names is not looked at. The model is None when there is no such flow."""
     names = flow_names(project)
     if name not in names:
-        accepted, hint = (f"accepted: {listed(names)}",), did_you_mean(name, names)
-        return None, [Fault(f"no flow `{name}`", project.shown(project.flows), accepted, hint=hint)]
+        return None, [none_of(names, name, f"no flow `{name}`", project.shown(project.flows))]
     path = project.flows / f"{name}.json"
     flow, faults = read_contract(path, project.shown(path), Flow)
     return flow, faults + (name_faults(flow.name, name, "file", project.shown(path)) if flow else [])
@@ -177,9 +176,8 @@ def check_output(step: Step) -> None:
         raise UsageError(Fault(f"the output folder `{shown}` is read-only", hint="make it writable, or name another"))
     if real.is_relative_to(step.input_dir.resolve()):
         what = f"the output folder `{shown}` lies inside the input folder `{step.input_shown}`"
-        raise UsageError(
-            Fault(what, notes=("an input folder is never written to",), hint="write to a folder beside it")
-        )
+        notes, hint = ("an input folder is never written to",), "write to a folder beside it"
+        raise UsageError(Fault(what, notes=notes, hint=hint))
 
 
 def flow_names(project: Project) -> list[str]:
@@ -235,7 +233,9 @@ def _shared_faults(project: Project, checked: set[str]) -> list[Fault]:
             if flow == name or not {flow, name} & checked or makes_the_same:
                 continue
             folder, source = (path.relative_to(project.data).as_posix() for path in (step.output_dir, other.input_dir))
-            how = (" with other params" if same_input else f" from `{source}`") if same_treatment else ""
+            how = ""
+            if same_treatment:
+                how = " with other params" if same_input else f" from `{source}`"
             what = f"the output folder `{folder}` is written by two flows, from different steps"
             where = place(f"flows/{name}.json", ("steps", number, "output"))
             note = f"step {first + 1} `{other.treatment.name}` of flow `{flow}` writes it{how}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
 import warnings
 from pathlib import Path
 
@@ -40,9 +39,9 @@ def check_source(path: Path, shown: str) -> list[Fault]:
         faults.append(Fault(what, f"{shown}:{one.lineno}", only, hint=hint))
     twice = "run.py defines `run` twice"
     faults += [Fault(twice, f"{shown}:{one.lineno}", hint="keep one of them") for one in runs[1:]]
-    if _header(runs[0]) != SIGNATURE:
+    if (header := _header(runs[0])) != SIGNATURE:
         where = f"{shown}:{runs[0].lineno}"
-        faults.append(Fault(f"`run` is defined as `{_header(runs[0])}`", where, (f"accepted: {SIGNATURE}",)))
+        faults.append(Fault(f"`run` is defined as `{header}`", where, (f"accepted: {SIGNATURE}",)))
     return faults
 
 
@@ -66,10 +65,9 @@ def _functions(body: list[ast.stmt]) -> list[Function]:
 
 
 def _header(function: Function) -> str:
-    """How a function is defined, without its annotations: `def run(input_dir, output_dir, params)`."""
-    arguments = copy.deepcopy(function.args)
-    for one in ast.walk(arguments):
+    """How a function is defined, its annotations taken off: `def run(input_dir, output_dir, params)`."""
+    for one in ast.walk(function.args):
         if isinstance(one, ast.arg):
             one.annotation = None
     word = "async def" if isinstance(function, ast.AsyncFunctionDef) else "def"
-    return f"{word} {function.name}({ast.unparse(arguments)})"
+    return f"{word} {function.name}({ast.unparse(function.args)})"

@@ -13,7 +13,7 @@ from pymyx.core.contract.grants import grant_faults, reads_granted
 from pymyx.core.contract.models import Param, Treatment
 from pymyx.core.contract.reading import found, json_path, odd_parts, parts_of, place, read_contract, wrong_type
 from pymyx.core.contract.run_py import check_source
-from pymyx.core.errors import ContractError, Fault, did_you_mean, listed
+from pymyx.core.errors import ContractError, Fault, did_you_mean, none_of
 from pymyx.core.project import Project
 
 JSON_ONLY = "what JSON has: text keys, finite numbers, no type of Python's own"
@@ -84,8 +84,7 @@ def check_treatment(
     """
     folder, names = project.treatments / name, treatment_names(project)
     if name not in names:
-        accepted = (f"accepted: {listed(names)}",)
-        return None, [Fault(f"no treatment `{name}`", where, accepted, hint=did_you_mean(name, names))]
+        return None, [none_of(names, name, f"no treatment `{name}`", where)]
     shown = f"treatments/{name}/treatment.json"
     treatment, faults = read_contract(folder / "treatment.json", shown, Treatment)
     if treatment:
@@ -110,8 +109,7 @@ def merge_params(treatment: Treatment, given: dict[str, Any], where: str) -> dic
         if name in declared:
             faults += _value_faults(f"param `{{}}` {named}", name, declared[name], value, where)
         else:
-            what = f"treatment `{treatment.name}` has no parameter `{name}`"
-            faults.append(Fault(what, where, (f"accepted: {listed(declared)}",), hint=did_you_mean(name, declared)))
+            faults.append(none_of(declared, name, f"treatment `{treatment.name}` has no parameter `{name}`", where))
     for name, param in declared.items():
         if param.required and name not in given:
             what = f"param `{name}` {named} is missing: it has no default"
