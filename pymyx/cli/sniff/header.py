@@ -21,14 +21,15 @@ def say_columns(made: Proposal, found: Found, defaults: dict[str, Any]) -> list[
     names = [*layout.names, *[""] * (layout.width - len(layout.names))]
     doubled = sorted(name for name, times in Counter(filter(None, names)).items() if times > 1)
     unnamed = "" in [names[place] for place in layout.times if place is not None]
-    if layout.header and not layout.in_comment and not doubled and not unnamed:
+    apart = layout.header and not layout.in_comment  # the names stand in a line of their own
+    if not apart or not (doubled or unnamed):
         _say_preamble(made, found)
+    if apart and not (doubled or unnamed):
         made.because.append(Because("header", names, f"{found.place(layout.header)}: names the columns"))
         if layout.units:
             made.say("unit_lines", len(layout.units), f"{found.lines(layout.units)}: not rows, below the header")
         return names
     if not layout.header:
-        _say_preamble(made, found)
         if _are_the_defaults(found, defaults):
             names = [defaults["timestamp_column"], *declared(defaults)]
             made.because.append(Because("header", [], f"{found.place(first)}: a row; the columns are as by default"))
@@ -41,12 +42,10 @@ def say_columns(made: Proposal, found: Found, defaults: dict[str, Any]) -> list[
         return names
     names = _unique(names)
     why = f"names {', '.join(f'`{name}`' for name in doubled)} twice, so they are numbered" if doubled else "names them"
-    if not layout.in_comment:
+    if apart:
         above = f"{found.place(first)}: the first row; parse cannot tell the columns apart by the header above it"
         made.say("skip_lines", first - 1, above)
         why = why if doubled else "does not name the time"
-    else:
-        _say_preamble(made, found)
     made.say("columns", names, f"{found.place(layout.header)}: {why}")
     return names
 
@@ -68,10 +67,9 @@ def _say_preamble(made: Proposal, found: Found) -> None:
     elif len(lengths) == 1 and (length > 1 or len(found.samples) > 1):
         made.say("skip_lines", length, f"{found.place(length + 1)}: the first row, below lines of text")
     else:
-        made.notes.append(
-            f"{found.place(length, at)} is not a row, and parse will reject it; if each file begins with {length} such"
-            f" line{'s' if length > 1 else ''}, add skip_lines {length}"
-        )
+        such = f"{length} such line{'s' if length > 1 else ''}"
+        what = f"{found.place(length, at)} is not a row, and parse will reject it"
+        made.notes.append(f"{what}; if each file begins with {such}, add skip_lines {length}")
 
 
 def _start_of_header(found: Found) -> str:

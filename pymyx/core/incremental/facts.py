@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,12 +179,10 @@ def refuse_lost_state(step: Step) -> None:
         return
     # or it was moved here from beside: a state that this treatment wrote, and whose folder is gone
     for path in sorted(state.parent.glob("*/manifest.json")):
-        if not (state.parent.parent / path.parent.name).exists():
-            try:
-                treatment = json.loads(path.read_bytes())["treatment"]
-            except (OSError, ValueError, RecursionError, LookupError, TypeError):
-                continue  # whatever lies there, it only lends a hint
-            old += [path.parent] if treatment == step.treatment.name else []
+        with suppress(OSError, ValueError, RecursionError, LookupError, TypeError):  # it only lends a hint
+            is_gone = not (state.parent.parent / path.parent.name).exists()
+            if is_gone and json.loads(path.read_bytes())["treatment"] == step.treatment.name:
+                old.append(path.parent)
     project, shown, path = step.project, step.output_shown, state / "manifest.json"
     what = "cannot be read as one" if os.path.lexists(path) else "is missing"
     holds = f"holds {counted(len(lying), f'{ending[0]} file')}" if lying else "holds no file"

@@ -120,10 +120,9 @@ def network_disk(folder: Path, mounts: str | None = None) -> str:
     # most machines have none, and need not resolve the folder
     if not any(f" {kind} " in mounts for kind in NETWORK):
         return ""
-    kinds = {}
-    for line in mounts.splitlines():
-        _, place, kind, *_ = line.split(" ")
-        kinds[Path(place.replace("\\040", " "))] = kind  # of two on one place the later one is seen
+    fields = (line.split(" ") for line in mounts.splitlines())
+    # of two on one place the later one is seen
+    kinds = {Path(place.replace("\\040", " ")): kind for _, place, kind, *_ in fields}
     real = folder.resolve()
     kind = next((kinds[place] for place in (real, *real.parents) if place in kinds), "")
     return kind if kind in NETWORK else ""
