@@ -48,12 +48,7 @@ class Chunk:
 
 @dataclass
 class Chunks:
-    """What one execution makes.
-
-    `published` and `days` are the files and days that are in place so far, `cpu_s` and `peak_mb` what the children
-    used, `day_s` the seconds that one last took for each day (0: unknown); `failures` are the chunks that failed and
-    were not tried in halves; `log` is `log_event` of this step.
-    """
+    """What one execution makes."""
 
     step: Step
     facts: Facts
@@ -61,13 +56,13 @@ class Chunks:
     output: Output
     options: Options
     listener: Listener
-    log: Callable[..., None]
-    day_s: float
-    published: list[Published] = field(default_factory=list)
-    days: list[str] = field(default_factory=list)
-    cpu_s: float = 0.0
+    log: Callable[..., None]  # `log_event` of this step
+    day_s: float  # seconds that a child last took for each day; 0: unknown
+    published: list[Published] = field(default_factory=list)  # the files that are in place so far
+    days: list[str] = field(default_factory=list)  # the days that are
+    cpu_s: float = 0.0  # what the children used
     peak_mb: int = 0
-    failures: dict[Chunk, TreatmentError] = field(default_factory=dict)
+    failures: dict[Chunk, TreatmentError] = field(default_factory=dict)  # of those that were not tried in halves
 
     def make(self) -> None:
         """Make all stale days, and withdraw those that are gone.

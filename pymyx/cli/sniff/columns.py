@@ -29,15 +29,11 @@ Cell = tuple[str, str]  # the place of a line, and the text of its field
 
 
 class Column(NamedTuple):
-    """What stands in a column.
+    """What stands in a column."""
 
-    `kind` is `integer`, `float`, `text`, or `empty` when no cell has a value; `why` tells what decided it, and `odd`
-    how many cells are not numbers, and the first.
-    """
-
-    kind: str
-    why: str
-    odd: str = ""
+    kind: str  # `integer`, `float`, `text`, or `empty` when no cell has a value
+    why: str  # what decided it
+    odd: str = ""  # how many cells are not numbers, and the first
 
 
 def decimal_of(columns: Iterable[Sequence[Cell]]) -> tuple[str, list[Cell]]:

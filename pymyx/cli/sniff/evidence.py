@@ -22,18 +22,13 @@ class Because(NamedTuple):
 
 @dataclass
 class Proposal:
-    """What is proposed: `params`, without those that are parse's defaults anyway.
+    """What is proposed."""
 
-    `because` tells of each param, the default ones too, what it was taken from, and `notes` are what its user should
-    know. `choices` are the values of `timestamp_format` that fit equally well, where there are several; it is left
-    out then, and `doubt` is the line that shows it.
-    """
-
-    params: dict[str, Any] = field(default_factory=dict)
-    because: list[Because] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    choices: list[str] = field(default_factory=list)
-    doubt: str = ""
+    params: dict[str, Any] = field(default_factory=dict)  # in the end without those that are parse's defaults anyway
+    because: list[Because] = field(default_factory=list)  # of each param, the default ones too
+    notes: list[str] = field(default_factory=list)  # what its user should know
+    choices: list[str] = field(default_factory=list)  # values of `timestamp_format`, left out, that fit equally well
+    doubt: str = ""  # the line that shows it
 
     def say(self, param: str, value: Any, why: str) -> None:
         """Propose a value for a param."""

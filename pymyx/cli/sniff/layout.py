@@ -41,25 +41,19 @@ class Times(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What the lines of a sample are.
-
-    `rows` have `width` fields each, but where they name their keys (`keyed`); `times` tells where their time stands.
-    `header` is the number of the line that names the columns, `names` them: 0 and none where there is no such line.
-    `preamble` lines stand above the header, or above the first row; `units` are those between the two. `comments`
-    are the lines that start with `comment`; where one of them is the `header`, `in_comment` is true.
-    """
+    """What the lines of a sample are; a line stands for itself by its number."""
 
     delimiter: str
-    keyed: bool
-    width: int
+    keyed: bool  # whether rows are a time and key:value fields
+    width: int  # fields of each row, where they are not keyed
     times: Times
     rows: list[Row]
-    header: int = 0
-    names: Sequence[str] = ()
-    in_comment: bool = False
-    preamble: int = 0
-    units: Sequence[int] = ()
-    comment: str = ""
+    header: int = 0  # the line that names the columns
+    names: Sequence[str] = ()  # those that the header gives them
+    in_comment: bool = False  # whether the header is one of the comments
+    preamble: int = 0  # lines above the header, or above the first row
+    units: Sequence[int] = ()  # the lines between the header and the first row
+    comment: str = ""  # what comments start with
     comments: Sequence[int] = ()
 
     @property

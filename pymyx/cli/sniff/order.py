@@ -25,17 +25,14 @@ class Decision(NamedTuple):
 
 
 class Stamps(NamedTuple):
-    """The timestamps of all rows: their texts, places, and the day in the name of the file of each, or None.
-
-    `title` is the name of their column; `year_first` tells that the maker of the file is known to put it there.
-    """
+    """The timestamps of all rows."""
 
     texts: Sequence[str]
     places: Sequence[str]
-    days: Sequence[date | None]
-    files: Sequence[int]
-    title: str
-    year_first: bool
+    days: Sequence[date | None]  # in the name of the file of each
+    files: Sequence[int]  # the number of the file of each
+    title: str  # the name of their column
+    year_first: bool  # whether the maker of the file is known to put it there
 
 
 def decide(stamps: Stamps) -> Decision:

@@ -26,18 +26,14 @@ LATIN_1 = re.compile(rb"[\t\x20-\x7e\xa0-\xff]*")  # a line of it that is not da
 
 
 class Sample(NamedTuple):
-    """What was read of a file.
+    """What was read of a file."""
 
-    `name` is its name without `.gz`, `data` its unpacked bytes, `cut` whether the file goes on; `lines` are its lines
-    from line 1 on, `encoding` how they were decoded, and `because` how that was seen.
-    """
-
-    name: str
-    data: bytes
-    cut: bool
-    lines: list[str]
-    encoding: str
-    because: str
+    name: str  # without `.gz`
+    data: bytes  # unpacked
+    cut: bool  # whether the file goes on
+    lines: list[str]  # from line 1 on
+    encoding: str  # how they were decoded
+    because: str  # how that was seen
 
 
 def read_sample(path: Path) -> Sample:

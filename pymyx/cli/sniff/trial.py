@@ -23,17 +23,13 @@ SHOWN = 3  # rows, and rejects
 
 
 class Trial(NamedTuple):
-    """What parse made of the samples.
+    """What parse made of the samples."""
 
-    `rows` are counted; of them `first` has the first ones in the order of time, by column. `rejected` counts the
-    entries of the rejects, of which `rejects` has the first. `said` is what parse warned of.
-    """
-
-    rows: int
-    first: list[dict[str, Any]]
-    rejected: int
-    rejects: list[dict[str, Any]]
-    said: str
+    rows: int  # their number
+    first: list[dict[str, Any]]  # the first of them in the order of time, by column
+    rejected: int  # the number of entries of the rejects
+    rejects: list[dict[str, Any]]  # the first of them
+    said: str  # what parse warned of
 
 
 def try_out(project: Project, samples: Sequence[Sample], params: dict[str, Any]) -> Trial:

@@ -47,17 +47,14 @@ class KnownFile(BaseModel, defer_build=True):
 
 
 class MadeDay(BaseModel, defer_build=True):
-    """How one day was made: from which code, params and input files (name: sha256), and what came of it.
-
-    `warning` is the first one of the child that made it, where files were set aside; `days` is how far it looked,
-    before and after: nothing for the whole folder, null where that is not known.
-    """
+    """How one day was made: from which code, params and input files (name: sha256), and what came of it."""
 
     code: str
     params: str
     inputs: dict[str, str]
     outputs: dict[str, KnownFile]
-    warning: str = ""
+    warning: str = ""  # the first one of the child that made it, where files were set aside
+    # how far it looked, before and after: nothing for the whole folder, null where that is not known
     days: Annotated[list[Whole64], Field(max_length=2)] | None = None
 
 
@@ -105,16 +102,12 @@ class Manifest(BaseModel, defer_build=True):
 
 @dataclass
 class Output:
-    """The output folder of a step while a run holds its lock.
-
-    `shown` is how messages name it, `lock` is the descriptor of its lock, `manifest` what is remembered of it: kept up
-    to date in memory until it is written to `path`.
-    """
+    """The output folder of a step while a run holds its lock."""
 
     folder: Path
-    shown: str
-    lock: int
-    manifest: Manifest
+    shown: str  # how messages name it
+    lock: int  # the descriptor of its lock
+    manifest: Manifest  # kept up to date in memory until it is written to `path`
     path: Path
 
     def write_manifest(self) -> None:

@@ -26,14 +26,11 @@ Cause = Literal["the treatment made none", "the treatment made fewer", "their in
 
 @dataclass(frozen=True)
 class Published:
-    """What was published: the `names` of the files, and the `days` that are made now.
+    """What was published."""
 
-    `replaced_foreign` are those of the names where a file lay that no run owned.
-    """
-
-    names: tuple[str, ...]
-    replaced_foreign: tuple[str, ...]
-    days: tuple[str, ...]
+    names: tuple[str, ...]  # of the files
+    replaced_foreign: tuple[str, ...]  # those of the names where a file lay that no run owned
+    days: tuple[str, ...]  # that are made now
 
 
 @dataclass(frozen=True)
@@ -245,17 +242,15 @@ def clear_pending(output: Output) -> None:
 class Removal:
     """What one execution removes: results that are not made any more, or whose input is gone; never, unasked, all.
 
-    While it is not sure that the folder will have results in the end, days that make none keep theirs (`held`: how they
-    were made in truth); `done` are the days that are made. `removed` are the results that went, by day (or name, where
-    of no day), with the cause.
+    While it is not sure that the folder will have results in the end, days that make none keep theirs.
     """
 
     output: Output
     plan: Plan
     prune: bool
-    done: set[str] = field(default_factory=set)
-    held: dict[str, MadeDay] = field(default_factory=dict)
-    removed: list[tuple[str, Cause]] = field(default_factory=list)
+    done: set[str] = field(default_factory=set)  # the days that are made
+    held: dict[str, MadeDay] = field(default_factory=dict)  # days that keep what they had: how they were made in truth
+    removed: list[tuple[str, Cause]] = field(default_factory=list)  # results that went, by day, or name where of no day
 
     @property
     def unsure(self) -> bool:

@@ -23,17 +23,13 @@ REAL_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 @dataclass(frozen=True)
 class Stage:
-    """What one child writes to: `output_dir` is published, `scratch_dir` (working folder, HOME, TMPDIR) is not.
+    """What one child writes to."""
 
-    `view_dir` is empty at first, a place for links to what it is to read; all three lie in `folder`. `file_mode` is the
-    mode that an ordinary new file gets here, whatever mode the treatment gives it.
-    """
-
-    folder: Path
-    output_dir: Path
-    scratch_dir: Path
-    view_dir: Path
-    file_mode: int
+    folder: Path  # the three below lie in it
+    output_dir: Path  # is published
+    scratch_dir: Path  # its working folder, HOME and TMPDIR
+    view_dir: Path  # empty at first, a place for links to what it is to read
+    file_mode: int  # of an ordinary new file here, whatever mode the treatment gives its own
 
 
 def unwritable(shown: str, error: OSError) -> UsageError:
