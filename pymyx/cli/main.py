@@ -308,13 +308,13 @@ def _params(text: str) -> dict[str, Any]:
     from pymyx.core.contract.reading import found, parse_json
     from pymyx.core.errors import Fault, UsageError
 
-    document = parse_json(text, "--params")
-    if document.faults:
-        raise UsageError(*document.faults)
-    if not isinstance(document.value, dict):
+    params, faults = parse_json(text, "--params")
+    if faults:
+        raise UsageError(*faults)
+    if not isinstance(params, dict):
         accepted = ("""accepted: one JSON object, such as '{"delimiter": ","}'""",)
-        raise UsageError(Fault(f"--params is {found(document.value)}", evidence=accepted))
-    return document.value
+        raise UsageError(Fault(f"--params is {found(params)}", evidence=accepted))
+    return params
 
 
 def _say(options: Namespace, document: Any, text: str) -> None:

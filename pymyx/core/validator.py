@@ -271,12 +271,14 @@ def _schema_faults(project: Project, file: Path, known: set[str]) -> list[Fault]
 
     model = Flow if file.parent == project.flows else Treatment
     name = f"{model.__name__.lower()}.schema.json"
-    shown, document = project.shown(file), read_json(file, "")
-    if document.faults:
+    document, faults = read_json(file, "")
+    if faults:
         return []  # it is no JSON: said already
-    schema = read_json(project.schemas / name, f"schemas/{name}") if (project.schemas / name).exists() else None
-    if schema and schema.faults:
-        return schema.faults
-    validator = jsonschema.Draft202012Validator(schema.value if schema else json_schema(model))
-    problems = [(place(shown, tuple(one.absolute_path)), one.message) for one in validator.iter_errors(document.value)]
+    schema = json_schema(model)
+    if (project.schemas / name).exists():
+        schema, faults = read_json(project.schemas / name, f"schemas/{name}")
+    if faults:
+        return faults
+    shown, validator = project.shown(file), jsonschema.Draft202012Validator(schema)
+    problems = [(place(shown, tuple(one.absolute_path)), one.message) for one in validator.iter_errors(document)]
     return [Fault(f"breaks schemas/{name}: {text[:200]}", where) for where, text in problems if where not in known]

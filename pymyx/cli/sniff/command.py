@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,12 @@ from pymyx.core.contract.models import FOLDER, NAME, Treatment
 from pymyx.core.contract.treatment import load_treatment
 from pymyx.core.errors import Fault, PymyxError, UsageError, counted
 from pymyx.core.incremental.files import ENDINGS, is_of
+from pymyx.core.isolation.output import Show
 from pymyx.core.project import Project, absolute
 from pymyx.core.validator import check_flow, flow_names, read_flow
 
-Say = Callable[[str], None]
 
-
-def sniff(project: Project, files: Sequence[str], flow: str | None, say: Say, show: Say) -> None:
+def sniff(project: Project, files: Sequence[str], flow: str | None, say: Show, show: Show) -> None:
     """Propose the params of the project's parse for `files`; `say` gets the JSON of it, `show` what there is to tell.
 
     With `flow` it writes `flows/<flow>.json`, one step that parses with them.

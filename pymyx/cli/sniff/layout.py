@@ -194,33 +194,26 @@ def _numbers(fields: list[str]) -> int:
 
 def _with_others_named(lines: list[tuple[int, str]], table: Layout) -> Layout:
     """Say what the lines are that are not rows."""
-    rows = {number for number, _ in table.rows}
-    first = table.rows[0][0]
+    rows, first = {number for number, _ in table.rows}, table.rows[0][0]
     comment, comments = _comments([(number, line) for number, line in lines if number not in rows], table)
+    table = table._replace(comment=comment, comments=comments)
     head = [(number, line) for number, line in lines if number < first]
-    header, names, in_comment = 0, list[str](), False
-    if not table.keyed:
-        header, names = _header([one for one in head if one[0] not in comments], table)
-        if not header:
-            stripped = [(number, line.removeprefix(comment).strip()) for number, line in head if number in comments]
-            header, names = _header(stripped[::-1], table)
-            in_comment = bool(header)
     rest = [(number, line) for number, line in head if number not in comments]
-    if header and not in_comment:
+    header, names = (0, list[str]()) if table.keyed else _header(rest, table)
+    if header:
         preamble = header - 1 if rest[0][0] < header else 0
-    else:
-        preamble = max((number for number, line in rest if _is_text(line, table)), default=0)
-    below = [(number, line) for number, line in rest if header and not in_comment and number > header]
-    units = [number for number, line in below if _is_text(line, table, width=table.width)]
-    table = table._replace(comment=comment, comments=comments, preamble=preamble)
-    return table._replace(header=header, names=names, in_comment=in_comment, units=units)
+        units = [number for number, line in rest if number > header and _is_text(line, table, width=table.width)]
+        return table._replace(header=header, names=names, preamble=preamble, units=units)
+    if not table.keyed:
+        stripped = [(number, line.removeprefix(comment).strip()) for number, line in head if number in comments]
+        header, names = _header(stripped[::-1], table)
+    preamble = max((number for number, line in rest if _is_text(line, table)), default=0)
+    return table._replace(header=header, names=names, in_comment=header > 0, preamble=preamble)
 
 
 def _comments(others: list[tuple[int, str]], table: Layout) -> tuple[str, list[int]]:
     """What lines that are not rows start with, where it makes comments of them, and their numbers."""
-    for mark in COMMENTS:
-        if mark == table.delimiter:
-            continue
+    for mark in (one for one in COMMENTS if one != table.delimiter):
         marked = [
             number for number, line in others if line.startswith(mark) and not line.startswith(mark + table.delimiter)
         ]

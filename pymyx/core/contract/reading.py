@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,40 +19,33 @@ Loc = tuple[str | int, ...]
 Model = TypeVar("Model", bound=Contract)
 
 
-class Document(NamedTuple):
-    """What a file holds: the JSON value, or the faults that keep it from being one."""
-
-    value: Any
-    faults: list[Fault]
-
-
 def read_contract(path: Path, shown: str, model: type[Model]) -> tuple[Model | None, list[Fault]]:
     """Read `path` as `model`; the model is None when there are faults. `shown` is how messages name the file."""
-    document = read_json(path, shown)
-    if document.faults:
-        return None, document.faults
+    document, faults = read_json(path, shown)
+    if faults:
+        return None, faults
     try:
-        return model.model_validate(document.value), []
+        return model.model_validate(document), []
     except ValidationError as error:
         schema = json_schema(model)
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        return None, [_fault(one["type"], one["loc"], document.value, shown, schema) for one in problems]
+        return None, [_fault(one["type"], one["loc"], document, shown, schema) for one in problems]
 
 
-def read_json(path: Path, shown: str) -> Document:
-    """Read a file as strict JSON: UTF-8, no NaN or Infinity, no key twice."""
+def read_json(path: Path, shown: str) -> tuple[Any, list[Fault]]:
+    """Read a file as strict JSON, UTF-8, as `parse_json` does its text."""
     try:
         return parse_json(path.read_text(encoding="utf-8"), shown)
     except FileNotFoundError:
-        return Document(None, [Fault(f"`{shown}` is missing")])
+        return None, [Fault(f"`{shown}` is missing")]
     except UnicodeDecodeError as error:
-        return Document(None, [Fault("not UTF-8 text", f"{shown}, byte {error.start}", hint="save it as UTF-8")])
+        return None, [Fault("not UTF-8 text", f"{shown}, byte {error.start}", hint="save it as UTF-8")]
     except OSError as error:
-        return Document(None, [Fault(f"`{shown}` cannot be read: {error.strerror}")])
+        return None, [Fault(f"`{shown}` cannot be read: {error.strerror}")]
 
 
-def parse_json(text: str, shown: str) -> Document:
-    """Parse a text as strict JSON; `shown` is how messages name where it stands."""
+def parse_json(text: str, shown: str) -> tuple[Any, list[Fault]]:
+    """Parse a text as strict JSON, no NaN, no Infinity, no key twice; `shown` is how messages name where it stands."""
     doubled: list[tuple[dict[str, Any], str]] = []
 
     def note_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -67,11 +60,11 @@ def parse_json(text: str, shown: str) -> Document:
     except json.JSONDecodeError as error:
         where = f"{shown}:{error.lineno}:{error.colno}"
         evidence = (text.split("\n")[error.lineno - 1].strip()[:100],) if text.strip() else ("it is empty",)
-        return Document(None, [Fault(f"not JSON: {error.msg}", where, evidence)])
+        return None, [Fault(f"not JSON: {error.msg}", where, evidence)]
     except ValueError as error:  # also an integer of more digits than Python converts
-        return Document(None, [Fault(f"not JSON: {error}", shown)])
+        return None, [Fault(f"not JSON: {error}", shown)]
     except RecursionError:
-        return Document(None, [Fault("not JSON that can be read: nested too deeply", shown)])
+        return None, [Fault("not JSON that can be read: nested too deeply", shown)]
     places = {id(part): loc for loc, part in parts}
     faults = [
         Fault(f"the key `{key}` stands twice", place(shown, places.get(id(part), ())), hint="keep one of them")
@@ -82,7 +75,7 @@ def parse_json(text: str, shown: str) -> Document:
         for loc, part in parts
         if isinstance(part, float) and not math.isfinite(part)
     ]
-    return Document(value, faults)
+    return value, faults
 
 
 def parts_of(value: Any, loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
