@@ -105,16 +105,23 @@ def _devices(root: Path, rounds: int) -> None:
         for name in names:
             shutil.copy(name, station / "raw")
 
-    def loop() -> float:
-        return sum(_cost(root, "flow", "two", "--force", "--jobs", "2", "--data", str(one)) for one in stations)
+    def forget() -> None:
+        # once it is known how long a day takes, ten days may be worth two children, and a loop uses both processors
+        for station in stations:
+            for made in (".pymyx", "parsed", "median"):
+                shutil.rmtree(station / made, ignore_errors=True)
 
-    ways: dict[str, Callable[[], float]] = {
-        "a loop, --jobs 2": loop,
-        "--data s0 … s7 --jobs 2": lambda: _cost(
-            root, "flow", "two", "--force", "--jobs", "2", "--data", *map(str, stations)
-        ),
-    }
-    _compared(f"{STATIONS} stations x {DAYS} days, parse and median (at most 0.65)", ways, max(1, rounds - 1))
+    def loop() -> float:
+        forget()
+        return sum(_cost(root, "flow", "two", "--jobs", "2", "--data", str(one)) for one in stations)
+
+    def side_by_side() -> float:
+        forget()
+        return _cost(root, "flow", "two", "--jobs", "2", "--data", *map(str, stations))
+
+    ways: dict[str, Callable[[], float]] = {"a loop, --jobs 2": loop, "--data s0 … s7 --jobs 2": side_by_side}
+    what = f"{STATIONS} stations x {DAYS} days, parse and median, made for the first time (at most 0.65)"
+    _compared(what, ways, max(1, rounds - 1))
 
 
 def _planning(root: Path) -> float:
