@@ -104,7 +104,7 @@ class SmallProject:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
-            timeout=50,
+            timeout=options.pop("timeout", 50),
             check=False,
             **options,
         )

@@ -293,14 +293,14 @@ def test_as_a_plain_loop(tmp_path: Path, seed: int) -> None:
                 assert row["moved_pct"] == pytest.approx(sum(steps), rel=1e-5)
 
 
-def chain(root: Path, raw: list[Path], **params: dict[str, Any]) -> None:
-    """Take raw files through the chain; params by treatment."""
+def chain(root: Path, raw: list[Path], *, valves: int = 12, **params: dict[str, Any]) -> None:
+    """Take the first `valves` of raw files through the chain; params by treatment."""
     for path in raw:
         frame = pd.read_csv(path, sep=";", parse_dates=["ts"])
-        frame = frame[frame["ts"].dt.strftime("%F") == path.stem[-10:]]
+        frame = frame[frame["ts"].dt.floor("D") == pd.Timestamp(path.stem[-10:], tz="UTC")]
         ts = pd.DatetimeIndex(frame["ts"]).as_unit("ns")
-        valves = {name: frame[name].to_numpy() for name in frame if name.startswith("m")}
-        write(root / "parsed", f"bio_signal__{path.stem[-10:]}", ts, **valves)
+        counts = {name: frame[name].to_numpy() for name in [f"m{number}" for number in range(valves)] if name in frame}
+        write(root / "parsed", f"bio_signal__{path.stem[-10:]}", ts, **counts)
         if "outdoor_temp" in frame:
             write(root / "parsed", f"environment__{path.stem[-10:]}", ts, outdoor_temp=frame["outdoor_temp"].to_numpy())
     for name, source in zip(CHAIN, ("parsed", *CHAIN), strict=False):
@@ -341,7 +341,7 @@ def test_the_truth_of_the_generator(tmp_path: Path, open_is: str) -> None:
 
 def test_as_plain_pandas(tmp_path: Path) -> None:
     """The chain against another way to write it, the script that its speed is measured by: all numbers are the same."""
-    chain(tmp_path, write_days(tmp_path / "raw", days=2))
+    chain(tmp_path, write_days(tmp_path / "raw", days=2), valves=3)
     (tmp_path / "plain").mkdir()
     script = REPO / "tests" / "benchmarks" / "peers" / "valve_pandas.py"
     subprocess.run([sys.executable, str(script), str(tmp_path / "parsed"), str(tmp_path / "plain")], check=True)
@@ -359,14 +359,14 @@ def test_the_oyster(tmp_path: Path) -> None:
     """A day of a real one: open 69.0 % of the time; five closures of a minute or more, the longest of 3 h 21.7 min."""
     path = tmp_path / f"oyster_{DAY}.csv"
     shutil.copyfile(oyster(), path)
-    bins = {"grid": {"period_s": 2.0}}  # it was read every 1.6 s, and its shortest closure takes a minute
-    chain(tmp_path / "given", [path], opening={"calibration": {"m0": [1956, 4379]}}, **bins)
+    bins = {"period_s": 2.0}  # it was read every 1.6 s, and its shortest closure takes a minute
+    chain(tmp_path / "given", [path], opening={"calibration": {"m0": [1956, 4379]}}, grid=bins)
     events, daily = read(tmp_path / "given" / "activity", "events"), read(tmp_path / "given" / "activity", "daily")
     assert list(events["duration_s"]) == [2_746, 11_058, 828, 12_104, 62]
     assert events["complete"].all()
     assert daily["vod_pct"][0] == pytest.approx(69.0, abs=0.2)
     assert daily["closures"][0] == 5
-    chain(tmp_path / "fitted", [path], **bins)
+    chain(tmp_path / "fitted", [path], grid=bins)
     events, daily = read(tmp_path / "fitted" / "activity", "events"), read(tmp_path / "fitted" / "activity", "daily")
     assert list(events["duration_s"]) == [2_746, 11_058, 828, 12_162, 62]
     assert daily["vod_pct"][0] == pytest.approx(69.0, abs=0.2)

@@ -85,14 +85,15 @@ class Page:
 
 @pytest.fixture
 def reported(tmp_path: Path) -> Any:
-    """Reports on valves, given in % by day, which activity sums up."""
+    """Reports on valves, given in % by day, which activity sums up; without any, on those of before once more."""
 
-    def run(days: dict[date, dict[str, Any]], **params: Any) -> Page:
-        shutil.rmtree(tmp_path / "grid", ignore_errors=True)
-        shutil.rmtree(tmp_path / "activity", ignore_errors=True)
-        for day, valves in days.items():
-            grid(tmp_path / "grid", valves, day=day)
-        assert apply("activity", tmp_path / "grid", tmp_path / "activity") == []
+    def run(days: dict[date, dict[str, Any]] | None = None, **params: Any) -> Page:
+        if days:
+            shutil.rmtree(tmp_path / "grid", ignore_errors=True)
+            shutil.rmtree(tmp_path / "activity", ignore_errors=True)
+            for day, valves in days.items():
+                grid(tmp_path / "grid", valves, day=day)
+            assert apply("activity", tmp_path / "grid", tmp_path / "activity") == []
         assert apply("report", tmp_path / "activity", tmp_path / "out", **params) == []
         return Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
 
@@ -238,10 +239,10 @@ def test_rhythm(reported: Any) -> None:
     assert float(tide["24 h power, %"]) < 2
     assert (daily["24 h power, %"], daily["24 h peak, h"]) == ("100.0", "21.2")
     assert "24 and 24.84 h are told apart from 29.6 days on only." in page.text
-    only = reported(planted, periods_h=[24.0], least_cycles=8.5)
+    only = reported(periods_h=[24.0], least_cycles=8.5)
     assert only.rhythm == []
     with pytest.raises(ValueError, match=r"^param `periods_h` must hold numbers above 0, not \[0\]$"):
-        reported(planted, periods_h=[0])
+        reported(periods_h=[0])
 
 
 def test_rhythm_is_lomb_scargle() -> None:
