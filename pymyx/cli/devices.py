@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 
 from pymyx.cli.streams import say, show
 from pymyx.core.isolation.children import HEED_S, signals_held
+from pymyx.core.options import SAID
 
 WORST_FIRST = (1, 2, 75)  # exit codes, as the whole is judged by them
 LONGEST_LINE = 1 << 16  # bytes; what is longer is shown in parts
@@ -39,7 +40,10 @@ def names_of(roots: list[str]) -> dict[str, str]:
 
 
 def commands_of(flow: str, options: dict[str, Any], roots: dict[str, str]) -> dict[str, list[str]]:
-    """The command line for each device by name: the flow over its root with these `options`, one child at a time."""
+    """The command line for each device by name: the flow over its root with these `options`, one child at a time.
+
+    What was said about the system, none of them says again.
+    """
     shared = []
     for name, value in options.items():
         flag = f"--{name.rstrip('_').replace('_', '-')}"
@@ -47,13 +51,18 @@ def commands_of(flow: str, options: dict[str, Any], roots: dict[str, str]) -> di
             shared.append(flag)
         elif value is not None and value is not False:
             shared += [flag, str(value)]
-    begin = f"from pymyx.cli.devices import end_with; end_with({os.getpid()}); from pymyx.cli.main import main; main()"
-    start = [sys.executable, "-P", "-c", begin, "flow", flow, *shared, "--jobs", "1"]
+    begin = f"from pymyx.cli.devices import begin; begin({os.getpid()}, {sorted(SAID)})"
+    program = f"{begin}; from pymyx.cli.main import main; main()"
+    start = [sys.executable, "-P", "-c", program, "flow", flow, *shared, "--jobs", "1"]
     return {name: [*start, "--data", root] for root, name in roots.items()}
 
 
-def end_with(parent: int) -> None:
-    """In a device's process: be terminated when the process that started it ends, however that ends (Linux)."""
+def begin(parent: int, said: list[str]) -> None:
+    """In a device's process: be terminated when the process that started it ends, however that ends (Linux).
+
+    `said` is what that one has said about the system.
+    """
+    SAID.update(said)
     if sys.platform == "linux":
         import ctypes
 

@@ -151,8 +151,13 @@ def _devices(options: Namespace, roots: dict[str, str]) -> int:
     from pymyx.core.options import options_and_listener
 
     how = _run_options(options)
-    # a wrong option is told once, not by each device
-    chosen, _ = options_and_listener({name: value for name, value in how.items() if name != "root"})
+    # a wrong option, or a scheduler that does not answer, is told once, not by each device
+    chosen, listener = options_and_listener({name: value for name, value in how.items() if name != "root"})
+    if chosen.executor and not options.dry_run:
+        from pymyx.core.runner import connected
+
+        with connected(chosen, listener):
+            pass
     passed_on = {name: value for name, value in how.items() if name not in ("show", "jobs")}
     passed_on |= {name: getattr(options, name) for name in ("dry_run", "keep_going", "quiet")}
     codes = run_each(commands_of(options.flow, passed_on, roots), chosen.children, chosen.processors)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int, float], None]
 
-_SAID: set[str] = set()  # what this process has told about its system, once
+SAID: set[str] = set()  # what this process has told about its system, once
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class Listener:
 
     def show_once(self, note: str) -> None:
         """Show a note, unless this process has shown it before: it is about the system, not about a run."""
-        if note not in _SAID:
-            _SAID.add(note)
+        if note not in SAID:
+            SAID.add(note)
             self.show(f"note: {note}\n")
 
 

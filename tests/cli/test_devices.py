@@ -92,6 +92,15 @@ def test_wrong_options_are_told_once(fleet: SmallProject) -> None:
     assert (done.returncode, done.stderr) == (2, "error: jobs is 0\n  accepted: children at once, at least 1\n")
 
 
+def test_what_is_so_of_the_system_is_told_once(fleet: SmallProject) -> None:
+    """An older kernel confines no device in full; that is no news of any of them."""
+    argv = ["-m", "tests.without_landlock", sys.executable, "-m", "pymyx", "flow", "chain", "--data", *ROOTS]
+    with fleet.started([sys.executable, *argv]) as process:
+        _, told = process.communicate(timeout=50)
+    assert process.returncode == 0
+    assert told.count("note: this system cannot keep treatments from: ") == 1
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_ends_all(fleet: SmallProject, signum: int, code: int) -> None:
     """Every device's flow is ended as it is alone: an error event each, no stage and no process left."""

@@ -343,24 +343,27 @@ def test_devices_side_by_side_at_one_scheduler(station: SmallProject, cluster: C
 
 
 def test_plain_tcp_beyond_loopback(station: SmallProject, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """It is told once that nothing is encrypted, and how to mend it, whatever the number of steps."""
+    """It is told once that nothing is encrypted, and how to mend it, whatever the number of steps and of devices."""
     station.flow(
         {"treatment": "copy", "input": "in", "output": "out"},
         {"treatment": "copy", "input": "in", "output": "out-2"},
     )
+    other = shutil.copytree(station.input, station.root / "other" / "in").parent
     cluster = Cluster(tmp_path_factory.mktemp("cluster"), own_address())
     try:
         cluster.start_worker()
         wait_until(cluster.file.exists)
         done = station.pymyx("flow", "chain", "--executor", f"dask:{cluster.file}")
+        both = station.pymyx("flow", "chain", "--data", "data", str(other), "--executor", f"dask:{cluster.file}")
     finally:
         cluster.end()
-    assert done.returncode == 0
-    assert re.fullmatch(
+    assert (done.returncode, both.returncode) == (0, 0)
+    note = (
         rf"note: `tcp://{re.escape(cluster.host)}:\d+` is not encrypted: whoever reaches it runs code on every worker; "
-        r"use tls:// \(Dask's distributed.comm.tls\)\n",
-        done.stderr,
+        r"use tls:// \(Dask's distributed.comm.tls\)\n"
     )
+    assert re.fullmatch(note, done.stderr)
+    assert re.fullmatch(f"{note}other: 1/2 copy:\nother: 2/2 copy:\n", both.stderr)
 
 
 def test_tls(station: SmallProject, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -396,3 +399,15 @@ def test_nobody_at_the_address(station: SmallProject) -> None:
     assert told.startswith("error: no Dask scheduler answers at `tcp://127.0.0.1:9`\n")
     assert (station.events, station.output.exists()) == ([], False)
     assert engine.ANSWER_S < 10
+
+
+def test_nobody_at_the_address_of_several_devices(station: SmallProject) -> None:
+    """That is told once, and no device is tried."""
+    station.flow({"treatment": "copy", "input": "in", "output": "out"})
+    program = HASTY.format("engine.ANSWER_S", 0.5)
+    words = ("flow", "chain", "--data", "data", "treatments", "--executor", "dask:tcp://127.0.0.1:9")
+    code, told = told_by(station, [sys.executable, "-c", program, *words])
+    assert code == 2
+    assert told.count("error: no Dask scheduler answers at `tcp://127.0.0.1:9`\n") == 1
+    assert "data: " not in told
+    assert station.events == []
