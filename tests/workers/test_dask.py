@@ -363,7 +363,7 @@ def test_plain_tcp_beyond_loopback(station: SmallProject, tmp_path_factory: pyte
         r"use tls:// \(Dask's distributed.comm.tls\)\n"
     )
     assert re.fullmatch(note, done.stderr)
-    assert re.fullmatch(f"{note}other: 1/2 copy:\nother: 2/2 copy:\n", both.stderr)
+    assert re.fullmatch(note, both.stderr)
 
 
 def test_tls(station: SmallProject, tmp_path_factory: pytest.TempPathFactory) -> None:
