@@ -22,9 +22,10 @@ def say_columns(made: Proposal, found: Found, defaults: dict[str, Any]) -> list[
     doubled = sorted(name for name, times in Counter(filter(None, names)).items() if times > 1)
     unnamed = "" in [names[place] for place in layout.times if place is not None]
     apart = layout.header and not layout.in_comment  # the names stand in a line of their own
-    if not apart or not (doubled or unnamed):
+    tells = apart and not doubled and not unnamed  # parse can go by that line
+    if tells or not apart:
         _say_preamble(made, found)
-    if apart and not (doubled or unnamed):
+    if tells:
         made.because.append(Because("header", names, f"{found.place(layout.header)}: names the columns"))
         if layout.units:
             made.say("unit_lines", len(layout.units), f"{found.lines(layout.units)}: not rows, below the header")
