@@ -24,7 +24,7 @@ from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
 from pymyx.core.incremental.publish import Left, Published, Removal, publish
 from pymyx.core.incremental.stage import Stage, staged
-from pymyx.core.isolation.child import Order
+from pymyx.core.isolation.child import Order, Terms
 from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.isolation.output import MARK, Show, Warned
 from pymyx.core.options import Listener, Options
@@ -142,18 +142,9 @@ class Chunks:
         self, stage: Stage, places: dict[str, str], names: list[str] | None, days: list[str] | None, processors: int
     ) -> Work:
         """What a child is to do on a stage, by the options."""
-        return Work(
-            step=self.step,
-            stage=stage,
-            timeout_s=self.options.timeout_of(self.step.treatment),
-            memory_mb=self.options.memory_of(self.step.treatment),
-            confine=self.options.confine,
-            places=places,
-            known={name: self.facts.inputs[name] for name in places},
-            names=names,
-            days=days,
-            processors=processors,
-        )
+        terms = Terms(*self.options.limits_of(self.step.treatment), self.options.confine, days, processors)
+        known = {name: self.facts.inputs[name] for name in places}
+        return Work(self.step, stage, terms, places, known, names)
 
     def _workplace(self, tick: Callable[[], None], show: Show) -> Here | Workers:
         """Where children are run: here, or at the executor."""

@@ -90,15 +90,11 @@ class Options:
         most = int(told) if told.isascii() and told.isdigit() else self.processors
         return max(1, min(most, self.processors // max(1, children)))
 
-    def timeout_of(self, treatment: Treatment) -> float:
-        """Seconds that a treatment may take."""
-        limits = (treatment.limits.timeout_s, self.timeout_s)
-        return min((one for one in limits if one is not None), default=float(LONGEST_S))
-
-    def memory_of(self, treatment: Treatment) -> int | None:
-        """Megabytes that one of its processes may use, or None."""
-        limits = (treatment.limits.memory_mb, self.memory_mb)
-        return min((one for one in limits if one is not None), default=None)
+    def limits_of(self, treatment: Treatment) -> tuple[float, int | None]:
+        """Seconds that a child of a treatment may take, and megabytes that one of its processes may use, or None."""
+        timeouts = [one for one in (treatment.limits.timeout_s, self.timeout_s) if one is not None]
+        memories = [one for one in (treatment.limits.memory_mb, self.memory_mb) if one is not None]
+        return min(timeouts, default=float(LONGEST_S)), min(memories, default=None)
 
 
 def _refused(what: str, accepted: str, *notes: str) -> UsageError:

@@ -17,9 +17,8 @@ from pymyx.core.incremental.files import read_inputs
 from pymyx.core.incremental.manifest import KnownFile
 from pymyx.core.incremental.publish import Left, take_stock
 from pymyx.core.incremental.stage import Stage, link_inputs
-from pymyx.core.isolation.child import Child, Ending, Order
+from pymyx.core.isolation.child import Child, Ending, Order, Terms
 from pymyx.core.isolation.children import Children, signals_held
-from pymyx.core.isolation.confinement import Confine
 from pymyx.core.isolation.output import Show
 
 LIBRARIES = ("pymyx", "numpy", "pandas", "pyarrow")  # whose versions are recorded, not signed
@@ -31,15 +30,10 @@ class Work:
 
     step: Step
     stage: Stage
-    timeout_s: float  # this and the two below as of an `Order`
-    memory_mb: int | None
-    confine: Confine
+    terms: Terms
     places: dict[str, str]  # the input files that count, by name: their names on the disk
     known: dict[str, KnownFile]  # what was known of each when it was planned
     names: list[str] | None  # what it is to see, by names on the disk; None for the input folder as it is
-    days: list[str] | None  # those that it is asked for; None for all
-    processors: int  # its share of them
-    locale: dict[str, str] | None = None  # the variables LANG, LC_* and TZ; None for this process's own
 
 
 @dataclass(frozen=True)
@@ -100,20 +94,8 @@ class Here:
 def order_for(work: Work, names: list[str] | None, keep: int, show: Show) -> Order:
     """What a child is told: to read a view of the input files `names`, or all of the input folder."""
     step, stage = work.step, work.stage
-    return Order(
-        step,
-        input_dir=step.input_dir if names is None else link_inputs(stage, [step.input_dir / name for name in names]),
-        output_dir=stage.output_dir,
-        scratch_dir=stage.scratch_dir,
-        timeout_s=work.timeout_s,
-        memory_mb=work.memory_mb,
-        confine=work.confine,
-        keep=keep,
-        days=work.days,
-        processors=work.processors,
-        show=show,
-        locale=work.locale,
-    )
+    input_dir = step.input_dir if names is None else link_inputs(stage, [step.input_dir / name for name in names])
+    return Order(step, input_dir, stage.output_dir, stage.scratch_dir, work.terms, keep, show)
 
 
 @cache

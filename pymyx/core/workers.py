@@ -115,12 +115,12 @@ class Workers:
         if begun > handed.attempts:
             handed.attempts, handed.since = begun, now
         if handed.attempts:
-            return "its worker does not answer" if now - handed.since > work.timeout_s + SLACK_S else ""
+            return "its worker does not answer" if now - handed.since > work.terms.timeout_s + SLACK_S else ""
         if not self._said and now - handed.since > NOTE_S and not any(one.attempts for one in self._at_work.values()):
             self._said = True
-            note = f"no worker has taken a chunk for {NOTE_S:g} s; it is waited for, {work.timeout_s:g} s in all"
+            note = f"no worker has taken a chunk for {NOTE_S:g} s; it is waited for, {work.terms.timeout_s:g} s in all"
             self._show(f"note: {note}\n")
-        return f"no worker took it in {work.timeout_s:g} s" if now - handed.since > work.timeout_s else ""
+        return f"no worker took it in {work.terms.timeout_s:g} s" if now - handed.since > work.terms.timeout_s else ""
 
     def _order(self, work: Work) -> Order:
         """The order of a child elsewhere, for messages."""
@@ -158,11 +158,11 @@ def _asked(work: Work) -> str:
 
     Any version reads `folders` (the treatment's own first) and `same`, and refuses by them before it reads the rest.
     """
-    step = work.step
+    step, terms = work.step, replace(work.terms, locale=own_locale())
     asked = {
         "folders": [step.code_dir, step.input_dir, work.stage.folder],
         "same": _sameness(step.code_dir),
-        "work": WORK.dump_python(replace(work, locale=own_locale()), by_alias=True, exclude_unset=True),
+        "work": WORK.dump_python(replace(work, terms=terms), by_alias=True, exclude_unset=True),
     }
     return json.dumps(asked, default=str)  # of a path
 
@@ -203,7 +203,7 @@ def attempt(asked: str) -> str:
 
     try:
         with open(os.devnull, "rb") as nothing, Here(nothing.fileno(), look, LOOK_S, lambda text: None) as here:
-            here.start(replace(work, stage=own, processors=Options().share_of(1)))
+            here.start(replace(work, stage=own, terms=replace(work.terms, processors=Options().share_of(1))))
             _, _, done = here.wait()
     except PublishError as error:
         return json.dumps({"fault": vars(error.faults[0])})
@@ -229,7 +229,7 @@ def _refusals(ask: dict[str, Any], host: str) -> list[str]:
             if here.get(name) != there.get(name)
         ]
     try:
-        shortfall(ask["work"]["confine"])
+        shortfall(ask["work"]["terms"]["confine"])
     except UsageError as error:  # `require`, and its kernel cannot confine in full
         return [f"on {host} {fault.what}" for fault in error.faults]
     return []

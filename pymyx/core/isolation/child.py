@@ -52,31 +52,38 @@ class Ending:
     succeeded: bool  # whether both proofs are there: the outcome that says so, and exit code 0
 
 
-@dataclass
-class Order:
-    """What one child is to do, and how.
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a child is run, wherever that is.
 
     The `days` that it is asked for are told as PYMYX_DAYS (`2026-01-19,2026-01-20`): their neighbours in its input
     folder it may leave out. None, and no such variable, when it is asked for all.
     """
 
+    timeout_s: float
+    memory_mb: int | None  # that one of its processes may use
+    confine: Confine  # how far the kernel is to keep it in
+    days: list[str] | None
+    processors: int  # its share of them
+    locale: dict[str, str] | None = None  # its variables LANG, LC_* and TZ; None for those of this process
+
+
+@dataclass
+class Order:
+    """What one child is to do, where, and on what terms."""
+
     step: Step  # the treatment and its params; its folders stand for those below in all that is shown
     input_dir: Path  # the folder it reads: that of the step, or a view of some of its files
     output_dir: Path  # the private folder it writes to
     scratch_dir: Path  # its working folder, HOME and TMPDIR
-    timeout_s: float
-    memory_mb: int | None  # that one of its processes may use
-    confine: Confine  # how far the kernel is to keep it in
+    terms: Terms
     keep: int  # a descriptor that stays open to its very end
-    days: list[str] | None
-    processors: int  # its share of them
     show: Show  # called with what it prints, whole lines of text
-    locale: dict[str, str] | None  # its variables LANG, LC_* and TZ; None for those of this process
 
     @cached_property
     def rules(self) -> dict[str, Any] | None:
         """What the kernel is to keep it to; None for nothing."""
-        return rules(self.step, [self.input_dir], [self.output_dir, self.scratch_dir], self.confine)
+        return rules(self.step, [self.input_dir], [self.output_dir, self.scratch_dir], self.terms.confine)
 
 
 class Child:
@@ -90,9 +97,9 @@ class Child:
     """
 
     def __init__(self, order: Order) -> None:
-        step, scratch = order.step, str(order.scratch_dir)
+        step, terms, scratch = order.step, order.terms, str(order.scratch_dir)
         self.started = time.monotonic()
-        self.deadline = self.started + order.timeout_s
+        self.deadline = self.started + terms.timeout_s
         self.stopped: Stopped = ""
         self.printed = 0
         self._show = order.show
@@ -108,11 +115,11 @@ class Child:
         # few variables, so that no secret of its user reaches it; HOME and TMPDIR are gone when it ends
         passed = {"PATH", *step.treatment.allow.env}
         environment = {
-            "OMP_NUM_THREADS": str(order.processors),
+            "OMP_NUM_THREADS": str(terms.processors),
             **{name: text for name, text in os.environ.items() if name in passed and not _is_locale(name)},
-            **(own_locale() if order.locale is None else order.locale),
+            **(own_locale() if terms.locale is None else terms.locale),
             **dict.fromkeys(("HOME", "TMPDIR"), scratch),
-            **({} if order.days is None else {"PYMYX_DAYS": ",".join(order.days)}),
+            **({} if terms.days is None else {"PYMYX_DAYS": ",".join(terms.days)}),
         }
 
         # job, outcome and usage are files, no pipes: neither side can block, or meet a pipe that is broken
@@ -123,7 +130,7 @@ class Child:
                 "input_dir": str(order.input_dir),
                 "output_dir": str(order.output_dir),
                 "params": step.params,
-                "memory_mb": order.memory_mb,
+                "memory_mb": terms.memory_mb,
                 "confine": order.rules,
                 "deadline": self.deadline,
                 "grace_s": GRACE_S,

@@ -42,7 +42,7 @@ def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: 
 
     # the first that holds: who was stopped also died of a signal, who raised also ended with exit code 1
     if ending.stopped == "timeout":
-        what = f"{it} was stopped {after}: its time was up ({order.timeout_s:g} s)"
+        what = f"{it} was stopped {after}: its time was up ({order.terms.timeout_s:g} s)"
         fault = Fault(what, notes=(used, unchanged), hint=_more(name, "timeout_s"))
     elif ending.stopped == "output":
         fault = Fault(f"{it} was stopped {after}: it printed more than 1 GiB", notes=(used, unchanged))
@@ -109,8 +109,9 @@ def _mending(order: Order, failure: Failure) -> tuple[str, str]:
     missing = re.match(r"No module named '([\w.]+)'", failure.message)
     if missing:
         return "", f"install the package that provides `{missing[1]}`: {sys.executable} -m pip install …"
-    if order.memory_mb and any(re.search(r"Memory(Error|Exception)$", one) for one in types):  # numpy's, pyarrow's too
-        return f"its limit is {order.memory_mb} MB of data (memory_mb)", _more(name, "memory_mb")
+    memory_mb = order.terms.memory_mb
+    if memory_mb and any(re.search(r"Memory(Error|Exception)$", one) for one in types):  # numpy's, pyarrow's too
+        return f"its limit is {memory_mb} MB of data (memory_mb)", _more(name, "memory_mb")
     if failure.type == "KeyError" and "environ" in failure.traceback:
         variable = failure.message.strip("'\"")
         if variable in step.treatment.allow.env:
