@@ -36,23 +36,23 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         day = path.stem[-10:]
         if asked and day not in asked.split(","):
             continue
-        beside = [path.with_name(f"grid__{np.datetime64(day) + step}.parquet") for step in (-1, 1)]
-        eve, own, morrow = (_opening(one) for one in (beside[0], path, beside[1]))
+        days = np.datetime64(day) + np.arange(-1, 2)
+        eve, own, morrow = (_opening(path.with_name(f"grid__{one}.parquet")) for one in days)
         if {len(eve), len(morrow)} - {0, len(own)}:
             raise ValueError(f"{path} and the days beside it have bins of other lengths; make all of them anew")
         around = pd.concat([one for one in (eve, own, morrow) if len(one)]).reindex(columns=own.columns)
-        closed = _closed(around.to_numpy(), 86_400 / len(own), params)
-        measures = _measures(around.to_numpy(), closed, 86_400 / len(own), params)
+        opening, period_s = around.to_numpy(), 86_400 / len(own)
+        closed = _closed(opening, period_s, params)
+        measures = _measures(opening, closed, period_s, params)
         measures = {name: each[len(eve) : len(eve) + len(own)] for name, each in measures.items()}
         file = path.with_name(f"reference__{day}.parquet")
         reference = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["valve", *REFERENCE])
-        tables = {"events": pa.Table.from_pandas(_events(around, closed, own.index), EVENTS, preserve_index=False)}
-        for name, span in (("hourly", "h"), ("daily", "D")):
-            rows = _summed(measures, own, span, params).merge(reference, "left", "valve")
-            tables[name] = pa.Table.from_pandas(rows, SUMS, preserve_index=False)
-        for name, table in tables.items():
-            told, target = {"params": json.dumps(params)}, Path(output_dir) / f"{name}__{day}.parquet"
-            pq.write_table(table.replace_schema_metadata(told), target, compression="zstd")
+        hourly, daily = (_summed(measures, own, span, params).merge(reference, "left", "valve") for span in ("h", "D"))
+        events = _events(around, closed, own.index)
+        for name, rows, schema in (("hourly", hourly, SUMS), ("daily", daily, SUMS), ("events", events, EVENTS)):
+            table = pa.Table.from_pandas(rows, schema, preserve_index=False)
+            table = table.replace_schema_metadata({"params": json.dumps(params)})
+            pq.write_table(table, Path(output_dir) / f"{name}__{day}.parquet", compression="zstd")
 
 
 @lru_cache(maxsize=3)

@@ -19,7 +19,7 @@ GOOD, NOT_EVALUATED, SUSPECT, FAIL, MISSING = 1, 2, 3, 4, 9
 SECOND = 1_000_000_000  # ns
 NEVER = (-np.inf, np.inf)
 TESTS = {"fail_span": NEVER, "suspect_span": NEVER, "spike_above": (np.inf, np.inf), "flat_s": (np.inf, np.inf)}
-DELTA, SPLIT = "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"
+DELTA, SPLIT = "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"  # for sorted instants and slow values, as parse writes them
 ENCODINGS = {"int64": DELTA, "timestamp[ns, tz=UTC]": DELTA, "double": SPLIT}
 
 
@@ -38,19 +38,25 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         eve, morrow = (_read(path.with_name(f"{domain}__{np.datetime64(day) + step}.parquet"))[2] for step in (-1, 1))
         back_s = _pair(params, "flat_s", domain)[1] + params["flat_gap_s"]
         eve = eve[eve.index >= pd.Timestamp(day, tz="UTC") - pd.Timedelta(seconds=min(back_s, 86_400))]
-        around, reasons = pd.concat([rows for rows in (eve, own, morrow[:1]) if len(rows)] or [own]), {}
+        around = pd.concat([rows for rows in (eve, own, morrow[:1]) if len(rows)] or [own])
+        instants, reasons = table["ts"].to_pandas(), {}
         for name in own:
             flags = np.full(len(table), FAIL, np.uint8)
             flags[first] = _flags(around[name], domain, params)[len(eve) : len(eve) + len(own)]
             for _, begin, end, reason in ignored[ignored["valve"] == name].itertuples(index=False):
-                within = slice(*np.searchsorted(table["ts"], [begin.to_datetime64(), end.to_datetime64()]))
-                flags[within] = FAIL
-                reasons |= {name: [*reasons.get(name, []), reason]} if within.start < within.stop else {}
+                within = instants.between(begin, end, inclusive="left")
+                if within.any():
+                    flags[within] = FAIL
+                    reasons.setdefault(name, []).append(reason)
             flags[table[name].is_null(nan_is_null=True)] = MISSING
             table = table.append_column(f"{name}_flag", pa.array(flags))
-        repeated += [f"{path.stem} {np.count_nonzero(~first)}"] if not first.all() else []
-        metadata = {**(table.schema.metadata or {}), **({"ignored": json.dumps(reasons)} if reasons else {})}
-        _write(table.replace_schema_metadata(metadata), Path(output_dir) / path.name)
+        if reasons:
+            table = table.replace_schema_metadata({**(table.schema.metadata or {}), "ignored": json.dumps(reasons)})
+        how = {field.name: ENCODINGS[str(field.type)] for field in table.schema if str(field.type) in ENCODINGS}
+        few = [name for name in table.column_names if name not in how]
+        pq.write_table(table, Path(output_dir) / path.name, compression="zstd", use_dictionary=few, column_encoding=how)
+        if not first.all():
+            repeated.append(f"{path.stem} {np.count_nonzero(~first)}")
     if repeated:
         warnings.warn(f"rows of an instant that has one already, flagged 4: {', '.join(repeated)}")
 
@@ -68,15 +74,13 @@ def _flags(column: pd.Series, domain: str, params: dict) -> np.ndarray:
     height = np.where(alone, np.minimum(np.abs(rise[:-1]), np.abs(rise[1:])), 0)
     suspect[1:-1] |= height > _pair(params, "spike_above", domain)[0]
     fail[1:-1] |= height > _pair(params, "spike_above", domain)[1]
-    # flat line: how long since it last changed, or since a gap; few values stay for long
-    known = np.flatnonzero(~np.isnan(values))
-    at, values, (doubtful, wrong) = at[known], values[known], _pair(params, "flat_s", domain)
-    begins = np.flatnonzero((np.diff(values) != 0) | (np.diff(at) > params["flat_gap_s"] * SECOND)) + 1
-    begins, ends = np.append(0, begins), np.append(begins, len(at))
-    for run in np.flatnonzero(at[ends - 1] - at[begins] >= doubtful * SECOND) if len(at) else ():
-        rows = slice(begins[run], ends[run])
-        suspect[known[rows]] |= at[rows] - at[begins[run]] >= doubtful * SECOND
-        fail[known[rows]] |= at[rows] - at[begins[run]] >= wrong * SECOND
+    # flat line: how long since it last changed, or since a gap
+    known, (doubtful, wrong) = ~np.isnan(values), _pair(params, "flat_s", domain)
+    at, values = at[known], values[known]
+    changed = (np.diff(values, prepend=np.nan) != 0) | (np.diff(at, prepend=at[:1]) > params["flat_gap_s"] * SECOND)
+    unchanged = at - np.maximum.accumulate(np.where(changed, at, 0))
+    suspect[known] |= unchanged >= doubtful * SECOND
+    fail[known] |= unchanged >= wrong * SECOND
     tested = any(domain in params[test] for test in TESTS)
     flags = np.full(len(column), GOOD if tested else NOT_EVALUATED, np.uint8)
     flags[suspect], flags[fail] = SUSPECT, FAIL
@@ -114,10 +118,3 @@ def _read(path: Path) -> tuple[pa.Table, np.ndarray, pd.DataFrame]:
     rows = table.to_pandas().set_index("ts").select_dtypes("number").astype(float)
     first = ~rows.index.duplicated()
     return table, first, rows if first.all() else rows[first]
-
-
-def _write(table: pa.Table, path: Path) -> None:
-    """Write as parse does: encodings for sorted instants and slow values, a dictionary for words and flags."""
-    how = {field.name: ENCODINGS[str(field.type)] for field in table.schema if str(field.type) in ENCODINGS}
-    few = [name for name in table.column_names if name not in how]
-    pq.write_table(table, path, compression="zstd", use_dictionary=few, column_encoding=how)

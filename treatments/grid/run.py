@@ -43,7 +43,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         slow = {"coverage": _coverage(_rows(path).index, bins), "temperature": air[temperature], **valves}
         few = {f"{valve}_flag": flags[valve] for valve in flags}
         table = pa.table({name: pa.array(each) for name, each in ({"ts": bins} | slow | few).items()})
-        table, target = table.replace_schema_metadata(None), Path(output_dir) / f"grid__{day}.parquet"
+        target = Path(output_dir) / f"grid__{day}.parquet"
         how = {"ts": "DELTA_BINARY_PACKED", **dict.fromkeys(slow, "BYTE_STREAM_SPLIT")}
         pq.write_table(table, target, compression="zstd", use_dictionary=list(few), column_encoding=how)
 

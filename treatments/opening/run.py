@@ -42,9 +42,8 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
             percent = 100 * (_gape(counts[valve], params) - closed) / (widest - closed)
             percent = np.clip(percent if one["state"] == "alive" else counts[valve] * np.nan, 0, 100)
             opening[valve] = pd.Series(percent, counts.index, "float32")
+            speeds[valve] = np.maximum(speeds.get(valve, 0), _fastest(opening[valve]))
             still[valve] = [*still.get(valve, []), *([day] if one["state"] == "no opening" else [])]
-        for valve, fastest in _fastest(pd.DataFrame(opening, counts.index)).items():
-            speeds[valve] = np.maximum(speeds.get(valve, 0), fastest)
         table = pa.Table.from_pylist(references, pa.schema(REFERENCE))
         pq.write_table(table, Path(output_dir) / f"reference__{day}.parquet", compression="zstd")
         how = {"ts": "DELTA_BINARY_PACKED", **dict.fromkeys(opening, "BYTE_STREAM_SPLIT")}
@@ -97,9 +96,7 @@ def _good(path: Path) -> tuple[pd.DataFrame, dict]:
     table = pq.read_table(path)
     rows = table.to_pandas().set_index("ts")
     valves = [name for name in rows if f"{name}_flag" in rows]
-    counts = pd.DataFrame(
-        {name: rows[name].astype(float).where(rows[f"{name}_flag"] <= 3) for name in valves}, rows.index
-    )
+    counts = rows[valves].astype(float).where((rows[[f"{name}_flag" for name in valves]] <= 3).to_numpy())
     return counts[~counts.index.duplicated()], json.loads((table.schema.metadata or {}).get(b"ignored", b"{}"))
 
 
@@ -110,10 +107,8 @@ def _quantiles(path: Path, at: tuple[float, float], sign: int) -> dict[str, tupl
     return {valve: tuple(np.quantile(each * sign, at)) for valve, each in counts.items() if len(each)}
 
 
-def _fastest(opening: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """The fastest closing and opening of each valve, in % a second, between rows at most 3 s apart, or 0."""
+def _fastest(opening: pd.Series) -> tuple[float, float]:
+    """The fastest closing and opening of a valve, in % a second, between rows at most 3 s apart, or 0."""
     seconds = np.diff(opening.index.asi8) / 1e9
-    speeds = {valve: np.diff(each.to_numpy())[seconds <= 3] / seconds[seconds <= 3] for valve, each in opening.items()}
-    return {
-        valve: (-np.fmin.reduce(each, initial=0), np.fmax.reduce(each, initial=0)) for valve, each in speeds.items()
-    }
+    speeds = np.diff(opening.to_numpy())[seconds <= 3] / seconds[seconds <= 3]
+    return -np.fmin.reduce(speeds, initial=0), np.fmax.reduce(speeds, initial=0)

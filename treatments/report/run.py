@@ -50,6 +50,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
     daily = days.pivot(index="ts", columns="valve", values=["vod_pct", "voa_pct"]).astype(float)
     daily = daily.reindex(pd.date_range(daily.index[0], daily.index[-1]))
     valves = dict(list(hours.groupby("valve", sort=False)))
+    cards = [_card(name, _open_pct(own, each), daily, low) for name, own in valves.items() if own["known_h"].any()]
     said = [json.loads((table.schema.metadata or {}).get(b"params", b"{}")) for table in tables[1]]
     page = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8")).substitute(
         colors="".join(COLOR.format(at, *rgb, "#fff" if at < 6 else "#000") for at, rgb in enumerate(SCALE)),
@@ -61,9 +62,7 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         calendar=_calendar(_open_pct(hours, each), low),
         vod=_by_day(daily["vod_pct"], "VOD: time open, %", "vod"),
         voa=_by_day(daily["voa_pct"], "VOA: mean opening while open, %", "voa"),
-        cards="".join(
-            _card(name, _open_pct(own, each), daily, low) for name, own in valves.items() if own["known_h"].any()
-        ),
+        cards="".join(cards),
         summary=_table([_summary(name, own, days, events) for name, own in valves.items()]),
         rhythm=_table([_rhythm(name, own, params) for name, own in valves.items()]),
         cycles=f"{params['least_cycles']:g}",
