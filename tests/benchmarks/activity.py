@@ -22,6 +22,7 @@ from tests.recording import write_days
 REPO = Path(__file__).parent.parent.parent
 CHAIN = {"flag": "21_flagged", "opening": "26_opening", "grid": "31_grid", "activity": "41_activity"}
 PEER = Path(__file__).parent / "peers" / "valve_pandas.py"
+LOAD = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[1] + '/run.py')"
 
 
 def main(arguments: list[str]) -> None:
@@ -72,9 +73,10 @@ def _see_that_both_say_the_same(root: Path) -> None:
 
 def _hourly(root: Path, last: Path, rounds: int) -> None:
     flow = [sys.executable, "-m", "pymyx.core.flow", "--flow", "valve_activity", "--root", str(root)]
-    steps = len(json.loads((root / "flows" / "valve_activity.json").read_text(encoding="utf-8"))["steps"])
+    steps = json.loads((root / "flows" / "valve_activity.json").read_text(encoding="utf-8"))["steps"]
+    folders = [str(root / "treatments" / step["treatment"]) for step in steps]
     lines = last.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole, hourly = [], []
+    whole, hourly, loaded = [], [], []
     for _ in range(rounds):
         for folder in (root / "data").iterdir():
             if folder.name != "00_raw":
@@ -83,10 +85,14 @@ def _hourly(root: Path, last: Path, rounds: int) -> None:
         whole.append(_cost(flow, root))
         last.write_text("".join(lines[: len(lines) // 2 + 3_600]), encoding="utf-8")
         hourly.append(_cost(flow, root))
-    print(f"  the flow, {steps} steps: all days, then one that grew by an hour (at most 0.12 of it)")
+        each = [_cost([sys.executable, "-I", "-B", "-c", LOAD, folder], root) for folder in folders]
+        loaded.append({key: sum(one[key] for one in each) for key in ("wall_s", "cpu_s")})
+    print(f"  the flow, {len(steps)} steps: all days, then one that grew by an hour (at most 0.12 of it);")
+    print("  and of that, what it takes to start Python for each step and import what it imports (pandas, pyarrow, …)")
     for key in ("wall_s", "cpu_s"):
-        all_of_it, grown = (statistics.median(one[key] for one in each) for each in (whole, hourly))
-        print(f"  {key}: {all_of_it:.2f} s, {grown:.2f} s, {grown / all_of_it:.2f} of it")
+        all_of_it, grown, imports = (statistics.median(one[key] for one in each) for each in (whole, hourly, loaded))
+        of_it = f"{grown / all_of_it:.2f} of it; imports {imports:.2f} s, {imports / grown:.2f} of that"
+        print(f"  {key}: {all_of_it:.2f} s, {grown:.2f} s, {of_it}")
 
 
 def _run(root: Path, name: str, source: Path, target: Path) -> dict[str, float]:
