@@ -67,6 +67,13 @@ def test_flat_line(flagged: Any) -> None:
     assert flagged([5, 7, 7, 7], seconds=[0, 1, 61, 72], **flat) == [1, 1, 4, 4]
 
 
+def test_flat_line_before_1970(tmp_path: Path) -> None:
+    """A logger whose clock was never set is tested as any other."""
+    write(tmp_path / "in", "bio_signal__1969-12-31", instants("1969-12-31", [0, 1, 12]), m0=[5, 7, 7])
+    apply("flag", tmp_path / "in", tmp_path / "out", flat_s={"bio_signal": [10, 20]})
+    assert list(read(tmp_path / "out", "bio_signal")["m0_flag"]) == [1, 1, 3]
+
+
 def test_a_domain_without_tests(tmp_path: Path) -> None:
     """2, not evaluated; 9 where there is nothing."""
     write(tmp_path / "in", f"water__{DAY}", instants(DAY, [0, 1]), salinity=[35.1, np.nan])

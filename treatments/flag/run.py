@@ -78,7 +78,7 @@ def _flags(column: pd.Series, domain: str, params: dict) -> np.ndarray:
     known, (doubtful, wrong) = ~np.isnan(values), _pair(params, "flat_s", domain)
     at, values = at[known], values[known]
     changed = (np.diff(values, prepend=np.nan) != 0) | (np.diff(at, prepend=at[:1]) > params["flat_gap_s"] * SECOND)
-    unchanged = at - np.maximum.accumulate(np.where(changed, at, 0))
+    unchanged = at - np.maximum.accumulate(np.where(changed, at, at[:1]))
     suspect[known] |= unchanged >= doubtful * SECOND
     fail[known] |= unchanged >= wrong * SECOND
     tested = any(domain in params[test] for test in TESTS)
