@@ -73,7 +73,8 @@ def _dask(root: Path, rounds: int) -> float:
     file = root / "scheduler.json"
     dask = [sys.executable, "-m", "dask"]
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    place = {"cwd": root, "env": {**os.environ, "PYTHONPATH": str(REPO)}, **quiet}
+    # one processor for each child, as two of them get here; Dask's nanny, which is left out, sets it so
+    place = {"cwd": root, "env": {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}, **quiet}
     words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
     started = [subprocess.Popen([*dask, "scheduler", *words], **place)]
     try:
