@@ -10,7 +10,6 @@ on the chunk's stage, and the runner renames the one attempt that it was told of
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -26,6 +25,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from pymyx.core.errors import Fault, PublishError, TreatmentError, UsageError
+from pymyx.core.incremental.facts import digest_of
 from pymyx.core.incremental.files import code_of
 from pymyx.core.incremental.publish import Left
 from pymyx.core.incremental.stage import new_stage, remove_stage
@@ -237,15 +237,15 @@ def _refusals(ask: dict[str, Any], host: str) -> list[str]:
 
 def _sameness(code_dir: Path) -> dict[str, str]:
     """What results depend on, beside input and params."""
-    return {**versions(), "the code of pymyx": _own_code(), f"the code in {code_dir}": _digest(code_of(code_dir))}
+    return {
+        **versions(),
+        "the code of pymyx": _own_code(),
+        f"the code in {code_dir}": digest_of(code_of(code_dir))[:12],
+    }
 
 
 @cache
 def _own_code() -> str:
     """A version does not tell two commits apart."""
     files = code_of(Path(__file__).parents[1])
-    return _digest({name: sha256 for name, sha256 in files.items() if name.endswith(".py")})
-
-
-def _digest(files: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:12]
+    return digest_of({name: sha256 for name, sha256 in files.items() if name.endswith(".py")})[:12]

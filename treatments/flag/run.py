@@ -39,12 +39,12 @@ def run(input_dir: str, output_dir: str, params: dict) -> None:
         back_s = _pair(params, "flat_s", domain)[1] + params["flat_gap_s"]
         eve = eve[eve.index >= pd.Timestamp(day, tz="UTC") - pd.Timedelta(seconds=min(back_s, 86_400))]
         around = pd.concat([rows for rows in (eve, own, morrow[:1]) if len(rows)] or [own])
-        instants, reasons = table["ts"].to_pandas(), {}
+        reasons = {}
         for name in own:
             flags = np.full(len(table), FAIL, np.uint8)
             flags[first] = _flags(around[name], domain, params)[len(eve) : len(eve) + len(own)]
             for _, begin, end, reason in ignored[ignored["valve"] == name].itertuples(index=False):
-                within = instants.between(begin, end, inclusive="left")
+                within = table["ts"].to_pandas().between(begin, end, inclusive="left")
                 if within.any():
                     flags[within] = FAIL
                     reasons.setdefault(name, []).append(reason)

@@ -106,8 +106,8 @@ def look(step: Step, *, force: bool) -> Facts:
         inputs=inputs,
         outputs=files.output_files(step.output_dir, owned) if owned else {},
         granted=granted,
-        code=_digest(code),
-        params=_digest(step.params),
+        code=digest_of(code),
+        params=digest_of(step.params),
         days=days,
         looks=[days.before, days.after] if days else [],
         raw=raw,
@@ -119,7 +119,8 @@ def look(step: Step, *, force: bool) -> Facts:
     )
 
 
-def _digest(value: Any) -> str:
+def digest_of(value: Any) -> str:
+    """The SHA-256 of a JSON value, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
