@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ..conftest import REPO
+from ..conftest import REPO, SmallProject
 
 CHAIN = ("flag", "opening", "grid", "activity")
 DAY = date(2026, 1, 20)
@@ -70,3 +70,24 @@ def oyster() -> Path:
     if not found:
         pytest.skip(f"there is no recording of an oyster at {paths[0]}; PYMYX_SHARED names the folder of data/")
     return found[0]
+
+
+def tell_days(project: SmallProject, name: str) -> None:
+    """Let a treatment of a project print the days it is asked for, as `asked:2026-01-20,2026-01-21` or `asked:all`."""
+    with (project.root / "treatments" / name / "run.py").open("a", encoding="utf-8") as code:
+        code.write('print("asked:" + os.environ.get("PYMYX_DAYS", "all"))\n')
+
+
+def make_slow(project: SmallProject, folder: str) -> None:
+    """Let an output folder remember that its days took a minute each: each of two is worth a child then."""
+    state = project.root / "data" / ".pymyx" / folder / "manifest.json"
+    slow = json.loads(state.read_bytes())
+    slow["last_success"]["day_s"] = 60.0
+    state.write_text(json.dumps(slow), encoding="utf-8")
+
+
+def flow(project: SmallProject, name: str, *options: str) -> str:
+    """Run a flow of a project; what it told."""
+    done = project.cli("flow", "--flow", name, *options, timeout=250)
+    assert done.returncode == 0, done.stderr
+    return done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 
 from ..conftest import REPO, SmallProject
-from .tables import DAY, apply, instants
+from .tables import DAY, apply, flow, instants, make_slow, tell_days
 
 MISSING_EXTRA = "matplotlib is not installed: it is the extra `plot`"
 BINS = 8_640
@@ -242,13 +241,6 @@ def station(project: SmallProject) -> None:
     project.flow(*STEPS[1:], name="looks")
 
 
-def flow(project: SmallProject, *options: str) -> str:
-    """Run it; what it told."""
-    done = project.cli("flow", "--flow", "looks", *options, timeout=250)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
 def looks(root: Path) -> dict[str, bytes]:
     """All pictures, and the report."""
     found = [*root.glob("91_pictures/*.png"), *root.glob("92_report/*.html")]
@@ -258,24 +250,20 @@ def looks(root: Path) -> dict[str, bytes]:
 def test_byte_for_byte(project: SmallProject, tmp_path: Path) -> None:
     """Two days, then a late and a changed one in two chunks: pictures and report are as from scratch, and verify."""
     station(project)
-    with (project.root / "treatments" / "picture" / "run.py").open("a", encoding="utf-8") as code:
-        code.write('print("asked:" + os.environ.get("PYMYX_DAYS", "all"))\n')
+    tell_days(project, "picture")
     days = [DAY + timedelta(days=number) for number in range(3)]
     opening = {day: np.where((np.arange(BINS) + 700 * number) // 900 % 3, 80, 2) for number, day in enumerate(days)}
     data = project.root / "data"
     for day in (days[0], days[2]):
         grid(data / "31_grid", {"m0": opening[day], "m1": 40.0}, day=day, air=9.0)
     apply("activity", data / "31_grid", data / "41_activity")
-    assert f"asked:{days[0]},{days[2]}\n" in flow(project)
+    assert f"asked:{days[0]},{days[2]}\n" in flow(project, "looks")
     before = looks(data)
     grid(data / "31_grid", {"m0": opening[days[1]], "m1": 40.0}, day=days[1], air=9.0)
     grid(data / "31_grid", {"m0": opening[days[2]][::-1], "m1": 40.0}, day=days[2], air=9.0)
     apply("activity", data / "31_grid", data / "41_activity")
-    state = data / ".pymyx" / "91_pictures" / "manifest.json"
-    slow = json.loads(state.read_bytes())
-    slow["last_success"]["day_s"] = 60.0  # so slow that each of its days is worth a child
-    state.write_text(json.dumps(slow), encoding="utf-8")
-    told = flow(project, "--jobs", "2", "--verify", "3")
+    make_slow(project, "91_pictures")
+    told = flow(project, "looks", "--jobs", "2", "--verify", "3")
     after = looks(data)
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {f"valves__{days[1]}.png", f"valves__{days[2]}.png", "report.html"}

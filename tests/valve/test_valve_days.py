@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from ..conftest import REPO, SmallProject
-from .tables import CHAIN, DAY, apply, contract, instants, read, write
+from .tables import CHAIN, DAY, apply, contract, flow, instants, make_slow, read, tell_days, write
 
 DAYS = [DAY + timedelta(days=number) for number in (0, 1, 2, 7)]  # the last is seven, and six, days after others
 EVERY_S = 10
@@ -97,18 +97,10 @@ def station(project: SmallProject) -> SmallProject:
     steps: list[dict[str, Any]] = []
     for name, source in zip(CHAIN, ("10_parsed", *FOLDERS.values()), strict=False):
         shutil.copytree(REPO / "treatments" / name, project.root / "treatments" / name)
-        with (project.root / "treatments" / name / "run.py").open("a", encoding="utf-8") as code:
-            code.write('print("asked:" + os.environ.get("PYMYX_DAYS", "all"))\n')
+        tell_days(project, name)
         steps.append({"treatment": name, "input": source, "output": FOLDERS[name], "params": PARAMS.get(name, {})})
     project.flow(*steps, name="valves")
     return project
-
-
-def flow(project: SmallProject, *options: str) -> str:
-    """Run it; what it told."""
-    done = project.cli("flow", "--flow", "valves", *options, timeout=250)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
 
 
 def test_late_grown_and_one_at_a_time(station: SmallProject, scratch: Path) -> None:
@@ -117,17 +109,14 @@ def test_late_grown_and_one_at_a_time(station: SmallProject, scratch: Path) -> N
     first, late, grown, alone = DAYS
     for day in (first, grown):
         parsed(raw, day, slice(0, 4_500) if day == grown else slice(None))
-    flow(station)
+    flow(station, "valves")
     parsed(raw, alone)
-    flow(station)
+    flow(station, "valves")
     for day in (late, grown):
         parsed(raw, day)
     for name in CHAIN:
-        state = station.root / "data" / ".pymyx" / FOLDERS[name] / "manifest.json"
-        slow = json.loads(state.read_bytes())
-        slow["last_success"]["day_s"] = 60.0  # so slow that two of its days are worth a child
-        state.write_text(json.dumps(slow), encoding="utf-8")
-    assert flow(station, "--jobs", "2").count("asked:") == 2 * len(CHAIN)
+        make_slow(station, FOLDERS[name])
+    assert flow(station, "valves", "--jobs", "2").count("asked:") == 2 * len(CHAIN)
     for name in CHAIN:
         assert files(station.root / "data" / FOLDERS[name]) == files(scratch / FOLDERS[name])
 

@@ -65,8 +65,7 @@ class Cluster:
     def end_workers(self) -> None:
         """End all workers."""
         for worker in self.workers:
-            worker.kill()
-            worker.wait()
+            kill(worker)
         self.workers.clear()
 
     def _started(self, *words: str, **environment: str) -> subprocess.Popen[bytes]:
@@ -101,8 +100,7 @@ class Cluster:
     def end(self) -> None:
         """End all of its processes."""
         self.end_workers()
-        self.scheduler.kill()
-        self.scheduler.wait()
+        kill(self.scheduler)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +116,12 @@ def cluster(shared_cluster: Cluster) -> Cluster:
     """Two workers at a scheduler."""
     shared_cluster.mend()
     return shared_cluster
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process of a cluster and see it gone: until then it looks alive to who mends the cluster."""
+    process.kill()
+    process.wait()
 
 
 def own_address() -> str:
@@ -226,7 +230,7 @@ def test_a_worker_is_killed(station: SmallProject, cluster: Cluster) -> None:
     write(station, 0, seconds=2)
     write(station, 39, seconds=2)
     with at_work(station, cluster) as runner:
-        worker_of(station, cluster).kill()
+        kill(worker_of(station, cluster))
         _, told = runner.communicate(timeout=50)
     assert (runner.returncode, told) == (0, "")
     assert len(os.listdir(station.output)) == 40
@@ -247,7 +251,7 @@ def test_a_frozen_worker_wakes(station: SmallProject, cluster: Cluster) -> None:
     assert (runner.returncode, told) == (0, "")
     assert len(os.listdir(station.output)) == 40
     wait_until(lambda: not treatments_of(station) and not on_stages(station))
-    sleeper.kill()
+    kill(sleeper)
 
 
 def test_the_scheduler_is_killed(station: SmallProject, cluster: Cluster) -> None:
@@ -255,7 +259,7 @@ def test_the_scheduler_is_killed(station: SmallProject, cluster: Cluster) -> Non
     write(station, 0, seconds=30)
     write(station, 39, seconds=30)
     with at_work(station, cluster, answer_s=2.0) as runner:
-        cluster.scheduler.kill()
+        kill(cluster.scheduler)
         _, told = runner.communicate(timeout=50)
     assert runner.returncode == 1
     assert "error: treatment `copy` was lost on its way: " in told
