@@ -12,7 +12,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
 from pymyx.core.incremental.publish import Left, Published, Removal, publish
 from pymyx.core.incremental.stage import Stage, staged
-from pymyx.core.isolation.child import Order, Terms
+from pymyx.core.isolation.child import Order
 from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.isolation.output import MARK, Show, Warned
 from pymyx.core.options import Listener, Options
@@ -81,7 +81,7 @@ class Chunks:
         self._slow: set[Chunk] = set()  # of more days than there was time for
         self._unpublished: list[str] = []  # days that were made, and cannot be published
         self._removal = Removal(output, plan, self.options.prune)
-        share = self.options.share_of(min(at_once, len(runs)))
+        side_by_side = min(at_once, len(runs))
         to_make = set(plan.counted(stale))
         warned = Warned(self.listener.show)
         show = warned.show if len(stale) > 1 else self.listener.show
@@ -92,7 +92,7 @@ class Chunks:
             self.listener.progress(step.treatment.name, made, len(to_make), time.monotonic() - started)
 
         try:
-            with ExitStack() as stages, self._workplace(tell_progress, show) as children:
+            with ExitStack() as stages, closing(self._workplace(tell_progress, show)) as children:
                 stages.callback(warned.tell)
                 while self._queue or at_work:
                     # a child for each chunk, on a stage of its own, as many at once as may be
@@ -103,7 +103,7 @@ class Chunks:
                         stage = stack.enter_context(staged(output.path.parent, output.shown))
                         stages.push(stack)
                         places, names = self._inputs_of(chunk)
-                        work = self.work_on(stage, places, names, None if plan.whole else chunk.days, share)
+                        work = self.work_on(stage, places, names, None if plan.whole else chunk.days, side_by_side)
                         children.start(work)
                         at_work[work] = (chunk, stack)
 
@@ -139,10 +139,10 @@ class Chunks:
             self._tell_of_removed()
 
     def work_on(
-        self, stage: Stage, places: dict[str, str], names: list[str] | None, days: list[str] | None, processors: int
+        self, stage: Stage, places: dict[str, str], names: list[str] | None, days: list[str] | None, side_by_side: int
     ) -> Work:
-        """What a child is to do on a stage, by the options."""
-        terms = Terms(*self.options.limits_of(self.step.treatment), self.options.confine, days, processors)
+        """What a child is to do on a stage, by the options, of so many `side_by_side`."""
+        terms = self.options.terms_for(self.step.treatment, days, side_by_side)
         known = {name: self.facts.inputs[name] for name in places}
         return Work(self.step, stage, terms, places, known, names)
 

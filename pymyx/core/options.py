@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pymyx.core.contract.models import LEAST_MB, LONGEST_S, Treatment
 from pymyx.core.errors import Fault, UsageError
 from pymyx.core.incremental.plan import Choice
+from pymyx.core.isolation.child import Terms
 from pymyx.core.isolation.confinement import Confine, shortfall
 from pymyx.core.isolation.output import Show
 
@@ -90,11 +91,12 @@ class Options:
         most = int(told) if told.isascii() and told.isdigit() else self.processors
         return max(1, min(most, self.processors // max(1, children)))
 
-    def limits_of(self, treatment: Treatment) -> tuple[float, int | None]:
-        """Seconds that a child of a treatment may take, and megabytes that one of its processes may use, or None."""
+    def terms_for(self, treatment: Treatment, days: list[str] | None, children: int) -> Terms:
+        """On what terms one of so many children of a treatment is run; the stricter limit counts."""
         timeouts = [one for one in (treatment.limits.timeout_s, self.timeout_s) if one is not None]
         memories = [one for one in (treatment.limits.memory_mb, self.memory_mb) if one is not None]
-        return min(timeouts, default=float(LONGEST_S)), min(memories, default=None)
+        timeout_s, memory_mb = min(timeouts, default=float(LONGEST_S)), min(memories, default=None)
+        return Terms(timeout_s, memory_mb, self.confine, days, self.share_of(children))
 
 
 def _refused(what: str, accepted: str, *notes: str) -> UsageError:

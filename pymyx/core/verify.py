@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
+from contextlib import closing
 
 from pymyx.core.chunks import Chunks
 from pymyx.core.errors import Fault, TreatmentError, as_unicode
@@ -91,10 +92,11 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
     names = None if whole else chunks.facts.on_disk(plan.windows[day])
     if whole and (unseen := chunks.facts.odd.keys() | {*chunks.facts.on_disk(plan.shrunk)}):
         names = sorted({*os.listdir(step.input_dir)} - unseen)
-    share, show = chunks.options.share_of(1), chunks.listener.show
-    with staged(output.path.parent, output.shown) as stage, Here(output.lock, lambda: None, 3600, show) as children:
+    show = chunks.listener.show
+    here = Here(output.lock, lambda: None, 3600, show)
+    with staged(output.path.parent, output.shown) as stage, closing(here) as children:
         # no places: what it reads was hashed by the run
-        children.start(chunks.work_on(stage, {}, names, None if whole else [day], share))
+        children.start(chunks.work_on(stage, {}, names, None if whole else [day], 1))
         _, order, done = children.wait()
     if not done.left:
         what = "its whole folder" if whole else f"{day} alone"

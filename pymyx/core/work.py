@@ -48,20 +48,15 @@ class Done:
 
 
 class Here:
-    """Work done by children of this process; to be used in a `with`, as `Children`, and ended as they are.
+    """Work done by children of this process; to be closed in the end, as `Children`.
 
     `keep` is the descriptor that each child keeps open: that of the lock. `show` is called with what they print.
     """
 
     def __init__(self, keep: int, tick: Callable[[], None], tick_s: float, show: Show) -> None:
         self._keep, self._show, self._children = keep, show, Children(tick, tick_s)
+        self.close = self._children.close
         self._at_work: dict[Child, tuple[Work, Order, dict[str, KnownFile], dict[str, str]]] = {}
-
-    def __enter__(self) -> Here:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._children.__exit__(*error)
 
     def start(self, work: Work) -> None:
         """Hash what is to be read, and start a child.

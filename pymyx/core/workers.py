@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -67,10 +67,8 @@ class Workers:
         self._at_work: dict[Future[str], Handed] = {}
         self._said = False
 
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
+        """Let go of what is not done yet."""
         # an engine that stands still would not answer; attempts end all the same, as their stages go
         futures = list(self._at_work)
         canceller = threading.Thread(target=lambda: [future.cancel() for future in futures], daemon=True)
@@ -202,7 +200,10 @@ def attempt(asked: str) -> str:
             raise FileNotFoundError(f"the stage is gone: {stage}")
 
     try:
-        with open(os.devnull, "rb") as nothing, Here(nothing.fileno(), look, LOOK_S, lambda text: None) as here:
+        with (
+            open(os.devnull, "rb") as nothing,
+            closing(Here(nothing.fileno(), look, LOOK_S, lambda text: None)) as here,
+        ):
             here.start(replace(work, stage=own, terms=replace(work.terms, processors=Options().share_of(1))))
             _, _, done = here.wait()
     except PublishError as error:

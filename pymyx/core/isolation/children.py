@@ -45,7 +45,7 @@ HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Children:
-    """Children at work; to be used in a `with`, at whose end those that still run are ended, whatever happened.
+    """Children at work; to be closed in the end, whatever happened.
 
     `tick` is called every `tick_s` seconds while they are waited for, and when one of them printed something.
     """
@@ -55,10 +55,8 @@ class Children:
         self._selector = selectors.DefaultSelector()
         self._tick, self._tick_s, self._ticked = tick, tick_s, time.monotonic()
 
-    def __enter__(self) -> Children:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
+        """End those that still run."""
         _stop(self._at_work)
         while self._at_work:
             self._end(self._at_work[-1])
