@@ -8,9 +8,9 @@
 The walk of one run, in the terms of the code:
 
     runner.run_treatment          options_and_listener, load_step: all that can be wrong beforehand is said now
-      lock.locked                 one run at a time on an output folder; stages of killed runs go
+      lock.locked                 one run at a time on an output folder; stages of killed runs go; Output: its manifest
       runner.execute              the life of one execution
-        plan.plan_step            facts.look: manifest, files, code, as they are; make_plan: which days are stale, why
+        plan.plan_step            facts.look: files and code, as they are; make_plan: which days are stale, and why
         publish.clear_pending     what a killed run had half put in place
         logger.log_event          `start`
         chunks.make               the stale days, a child for each chunk, side by side

@@ -17,7 +17,6 @@ from typing import Any
 
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, FlowStopped, LateDataError, PublishError, PymyxError, TreatmentError, counted
-from pymyx.core.incremental.facts import owned_manifest
 from pymyx.core.incremental.lock import locked
 from pymyx.core.incremental.plan import plan_step
 from pymyx.core.options import options_and_listener
@@ -57,14 +56,12 @@ def run_flow(
     with ExitStack() as stack:
         # all locks before the first step, in sorted order: two flows never wait for each other, nor half run
         in_order = sorted(steps, key=lambda step: step.output_dir)
-        locks = {step.output_dir: stack.enter_context(locked(step.output_dir, step.output_shown)) for step in in_order}
-        for step in steps:
-            owned_manifest(step, force=chosen.force)
+        outputs = {step.output_dir: stack.enter_context(locked(step, force=chosen.force)) for step in in_order}
         chosen = stack.enter_context(connected(chosen, listener))
         for number, step in enumerate(steps, start=1):
             on_start(number, len(steps), step.treatment.name)
             try:
-                results[number] = execute(step, chosen, listener, locks[step.output_dir])
+                results[number] = execute(step, outputs[step.output_dir], chosen, listener)
             except PymyxError as error:
                 failures[number] = error
                 readable = number == len(steps) or steps[number].input_dir.is_dir()  # what the next step reads

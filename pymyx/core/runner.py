@@ -32,7 +32,7 @@ from pymyx.core.errors import (
 )
 from pymyx.core.incremental.files import ENDINGS, day_of, unread_files
 from pymyx.core.incremental.lock import locked, network_disk
-from pymyx.core.incremental.manifest import LastSuccess, Manifest, Output, manifest_path
+from pymyx.core.incremental.manifest import LastSuccess, Manifest, Output
 from pymyx.core.incremental.plan import MOST_NAMED, Plan, in_words, late_faults, plan_step
 from pymyx.core.incremental.publish import clear_pending
 from pymyx.core.isolation.children import signals_held
@@ -91,8 +91,8 @@ def run_treatment(
     """
     chosen, listener = options_and_listener(options)
     step = load_step(find_project(root, data=data), name, folders_of(input_dir, output_dir, data), params or {})
-    with locked(step.output_dir, step.output_shown) as lock, connected(chosen, listener) as reached:
-        return execute(step, reached, listener, lock)
+    with locked(step, force=chosen.force) as output, connected(chosen, listener) as reached:
+        return execute(step, output, reached, listener)
 
 
 def connected(options: Options, listener: Listener) -> AbstractContextManager[Options]:
@@ -142,16 +142,14 @@ def plan_treatment(
     return Planned(name, step.input_shown, step.output_shown, plan_step(step, chosen.choice)[1])
 
 
-def execute(step: Step, options: Options, listener: Listener, lock: int) -> Result:
-    """Run a checked step, from what it finds to what it leaves; the caller holds the `lock` of its output folder.
+def execute(step: Step, output: Output, options: Options, listener: Listener) -> Result:
+    """Run a checked step, from what it finds to what it leaves; the caller holds the lock of its `output` folder.
 
     plan_step > clear_pending > tell > start event > Chunks.make > manifest > success or error event > verify
     """
     # what there is, and what is to be done; what a killed run had put in place, and no day owns, goes first
-    facts, plan = plan_step(step, options.choice)
-    name, shown = step.treatment.name, step.output_shown
-    manifest = facts.manifest or Manifest(treatment=name, input_dir=as_unicode(step.input_shown))
-    output = Output(step.output_dir, shown, lock, manifest, manifest_path(step.output_dir))
+    name, shown, manifest = step.treatment.name, output.shown, output.manifest
+    facts, plan = plan_step(step, options.choice, manifest)
     if manifest.pending:
         clear_pending(output)
     day_s = manifest.last_success.day_s if manifest.last_success else 0.0
@@ -164,7 +162,7 @@ def execute(step: Step, options: Options, listener: Listener, lock: int) -> Resu
         # all is up to date: an earlier error holds no more, and stats that are new need not be read next time
         healed = manifest.last_error is not None and not (plan.left or plan.late or plan.shrunk)
         manifest.last_error = None if healed else manifest.last_error
-        if facts.manifest and (facts.remember(manifest, plan.shrunk) or healed):
+        if not manifest.is_new and (facts.remember(manifest, plan.shrunk) or healed):
             output.write_manifest()
     else:
         manifest.days = plan.made
@@ -245,7 +243,7 @@ def _tell_of_plan(chunks: Chunks) -> None:
     """Say what the user should know before a plan is carried out."""
     facts, plan, options, listener = chunks.facts, chunks.plan, chunks.options, chunks.listener
     source, shown, notes = chunks.step.input_shown, chunks.output.shown, []
-    if facts.manifest is None and chunks.output.path.exists():
+    if chunks.output.manifest.is_new and chunks.output.path.exists():
         notes.append(f"the manifest of `{shown}` is damaged, all is made again: {chunks.output.path}")
     for name, why in facts.odd.items():
         listener.show(f"warning: `{source}/{name}` is passed over: {why}\n")

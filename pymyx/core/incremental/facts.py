@@ -26,7 +26,7 @@ class Facts:
     `raw` where no treatment made it: files that are gone from there were archived, not revoked.
     """
 
-    manifest: Manifest | None  # of the output folder
+    manifest: Manifest  # of the output folder
     inputs: dict[str, KnownFile]
     outputs: dict[str, KnownFile]  # those of the known ones that are there
     granted: dict[str, KnownFile]  # what the treatment may read beside its input, by path relative to the root
@@ -66,22 +66,20 @@ class Facts:
         return changed or not manifest.id or manifest != before
 
 
-def look(step: Step, *, force: bool) -> Facts:
-    """Look at the folders of a step; with `force`, an output folder without a manifest may be begun anew, day by day.
+def look(step: Step, manifest: Manifest) -> Facts:
+    """Look at the folders of a step, by the manifest of its output folder.
 
     Raises:
-        UsageError: the output folder is that of another treatment or input folder, or of a newer PyMyx, or its state is
-            lost; the input folder has lost its files, or holds a known file that cannot be looked at.
+        UsageError: the input folder has lost its files, or holds a known file that cannot be looked at.
     """
     # what is remembered
-    manifest = owned_manifest(step, force=force)
-    known = manifest.inputs if manifest else {}
+    known = manifest.inputs
     input_id = id_of(step.input_dir)
     raw = input_id is None
 
     # what is to be read
-    used = manifest.used if manifest else set()
-    inputs, packed, odd = files.input_files(step.input_dir, files.ENDINGS[step.treatment.input.format], known, used)
+    ending = files.ENDINGS[step.treatment.input.format]
+    inputs, packed, odd = files.input_files(step.input_dir, ending, known, manifest.used)
     if known and not inputs:
         _refuse_emptied_input(step, raw=raw)
     smaller = {
@@ -95,12 +93,11 @@ def look(step: Step, *, force: bool) -> Facts:
     code: list[Any] = [days.model_dump() if days else None, files.code_of(step.code_dir)]
     granted: dict[str, KnownFile] = {}
     if allow.read and (paths := signed_paths(step.project, step.treatment)):
-        granted, others = files.granted_files(step.project.root, paths, manifest.granted if manifest else {})
+        granted, others = files.granted_files(step.project.root, paths, manifest.granted)
         code.append({**others, **{name: file.sha256 for name, file in granted.items()}})
 
-    # what was made; of a folder without a manifest owned_manifest has seen that it is empty, unless it is begun anew
-    owned, pending = (manifest.outputs, manifest.pending) if manifest else ({}, {})
-    ending = files.OUTPUT_ENDINGS[step.treatment.output.format]
+    # what was made
+    owned, made_of = manifest.outputs, files.OUTPUT_ENDINGS[step.treatment.output.format]
     return Facts(
         manifest=manifest,
         inputs=inputs,
@@ -115,7 +112,7 @@ def look(step: Step, *, force: bool) -> Facts:
         smaller=smaller,
         packed=packed,
         odd=odd,
-        unowned=tuple(files.unowned_files(step.output_dir, ending, {*owned, *pending})) if manifest or force else (),
+        unowned=tuple(files.unowned_files(step.output_dir, made_of, {*owned, *manifest.pending})),
     )
 
 
@@ -134,8 +131,8 @@ def _refuse_emptied_input(step: Step, *, raw: bool) -> None:
     raise UsageError(Fault(what, notes=("nothing was run; what was made from them stays",), hint=hint))
 
 
-def owned_manifest(step: Step, *, force: bool) -> Manifest | None:
-    """The manifest of a step's output folder; None for a folder that nothing was made in yet.
+def owned_manifest(step: Step, *, force: bool) -> Manifest:
+    """The manifest of a step's output folder; a new one where nothing was made yet.
 
     Where there is none, but files of the output's format, it was lost: with `force` such a folder is begun anew by a
     treatment that makes days.
@@ -143,15 +140,16 @@ def owned_manifest(step: Step, *, force: bool) -> Manifest | None:
     Raises:
         UsageError: the folder is that of another treatment or input folder, or of a newer PyMyx, or its state is lost.
     """
-    manifest, shown = read_manifest(step.output_dir, step.output_shown), step.output_shown
+    shown, source = step.output_shown, as_unicode(step.input_shown)
+    manifest = read_manifest(step.output_dir, shown)
     if manifest is None:
         # a file of no day has it run over its whole folder all the same, which could not leave other files as they are
         names = files.unowned_files(step.input_dir, files.ENDINGS[step.treatment.input.format], ()) if force else []
         if not (force and step.treatment.days and all(map(files.day_of, names))):
             refuse_lost_state(step)
-        return None
+        return Manifest(treatment=step.treatment.name, input_dir=source, is_new=True)
     # two writers of one folder would each remove what the other makes
-    what, notes, source = "", ("nothing was run",), as_unicode(step.input_shown)
+    what, notes = "", ("nothing was run",)
     if manifest.treatment != step.treatment.name:
         what = f"the output folder `{shown}` is that of treatment `{manifest.treatment}`, not `{step.treatment.name}`"
         notes = ("a folder has one writer; nothing was run",)

@@ -12,25 +12,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import BusyError, Fault
-from pymyx.core.incremental.manifest import state_dir
+from pymyx.core.incremental.facts import owned_manifest
+from pymyx.core.incremental.manifest import Output, state_dir
 from pymyx.core.incremental.stage import remove_stage, see_that_it_is_real, unwritable
 
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs")
 
 
 @contextmanager
-def locked(output_dir: Path, shown: str) -> Iterator[int]:
-    """Hold the lock of `output_dir`, and remove the stages that a killed run left there; yields its descriptor.
+def locked(step: Step, *, force: bool) -> Iterator[Output]:
+    """Hold the lock of a step's output folder, remove the stages that a killed run left there, read the manifest.
 
-    A child that inherits the descriptor holds the lock too, to its own end. Where the system or the file system
+    A child that inherits the lock's descriptor holds the lock too, to its own end. Where the system or the file system
     knows no such lock, nothing is held and nothing removed.
 
     Raises:
         BusyError: another run holds it; says which process, since when.
-        UsageError: the lock file cannot be written, or the state is not kept in a folder.
+        UsageError: the lock file cannot be written, the state is not kept in a folder; or as `owned_manifest`.
     """
-    state = state_dir(output_dir)
+    shown, state = step.output_shown, state_dir(step.output_dir)
     see_that_it_is_real(state, shown)
     try:
         state.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ def locked(output_dir: Path, shown: str) -> Iterator[int]:
             os.pwrite(descriptor, text.encode("ascii", "replace"), 0)
             for stage in state.glob("stage-*"):
                 remove_stage(stage)
-        yield descriptor
+        yield Output(step.output_dir, shown, descriptor, owned_manifest(step, force=force), state / "manifest.json")
     finally:
         os.close(descriptor)
 

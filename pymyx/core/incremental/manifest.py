@@ -82,6 +82,7 @@ class Manifest(BaseModel, defer_build=True):
     days: dict[str, MadeDay] = {}  # what was made, by day (`2026-01-20`), or `whole`
     pending: dict[str, str] = {}  # files that a run is putting in place (name: sha256)
     unproven: dict[str, str] = {}  # days that failed to be verified, with the error, until proven or made again
+    is_new: Annotated[bool, Field(exclude=True)] = False  # not written: its folder had none
 
     @property
     def outputs(self) -> dict[str, KnownFile]:
@@ -190,6 +191,7 @@ def read_manifest(output_dir: Path, shown: str) -> Manifest | None:
         raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx"))
     try:
         manifest = Manifest.model_validate(_from_number_1(document) if number == 1 else document)
+        manifest.is_new = False
     except ValidationError:
         return None
     return manifest if _is_sound(manifest) else None

@@ -17,9 +17,9 @@ from typing import Literal
 from pymyx.core.contract.models import Days
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, UsageError, letting_go
-from pymyx.core.incremental.facts import Facts, look, refuse_lost_state
+from pymyx.core.incremental.facts import Facts, look, owned_manifest, refuse_lost_state
 from pymyx.core.incremental.files import day_of
-from pymyx.core.incremental.manifest import WHOLE, MadeDay, results
+from pymyx.core.incremental.manifest import WHOLE, MadeDay, Manifest, results
 
 MOST_NAMED = 5  # days in a message
 
@@ -86,19 +86,19 @@ class Plan:
         return dict(sorted((gone | orphans | self.stale).items()))
 
 
-def plan_step(step: Step, choice: Choice) -> tuple[Facts, Plan]:
-    """Look at a step, and plan what is to be done.
+def plan_step(step: Step, choice: Choice, manifest: Manifest | None = None) -> tuple[Facts, Plan]:
+    """Look at a step, and plan what is to be done; its `manifest` is read where nobody has read it.
 
     Raises:
-        UsageError: as `look`; or its state is lost; or the input folder is another one than before, and days that were
-            made would go, or would be made from fewer files.
+        UsageError: as `owned_manifest` and `look`; or its state is lost; or the input folder is another one than
+            before, and days that were made would go, or would be made from fewer files.
     """
-    facts = look(step, force=choice.force)
+    manifest = manifest or owned_manifest(step, force=choice.force)
+    facts = look(step, manifest)
     plan = make_plan(facts, choice)
-    manifest = facts.manifest
-    if manifest is None and choice.force and plan.whole:  # without `force` look has seen to it
+    if manifest.is_new and choice.force and plan.whole:  # without `force` owned_manifest has seen to it
         refuse_lost_state(step)
-    if plan.lost and not choice.prune and manifest and "" != manifest.input_id != facts.input_id != "":
+    if plan.lost and not choice.prune and "" != manifest.input_id != facts.input_id != "":
         source, shown = step.input_shown, step.output_shown
         what = f"`{source}` is not the folder that `{shown}` was made from: its manifest is another one"
         lost = "it would be made from fewer files" if plan.whole else f"it would lose {in_words(list(plan.lost))}"
@@ -114,7 +114,7 @@ def make_plan(facts: Facts, choice: Choice) -> Plan:
     undated = tuple(name for name in facts.inputs if not day_of(name)) if facts.days else ()
     whole = facts.days is None or not facts.inputs or bool(undated)
     looks = facts.days or Days(before=0, after=0)
-    recorded = facts.manifest.days if facts.manifest else {}
+    recorded = facts.manifest.days
     made = recorded if whole else _by_day(recorded, looks)
 
     # what there is to make them from; of a raw file that lost lines, what was made from it tells more
@@ -269,7 +269,7 @@ def _reason(day: str, window: dict[str, str], made: MadeDay | None, facts: Facts
     """Why a day is to be made; the first reason that holds, from what its user changed to what happened to it."""
     if made is None:
         # of a treatment that lost its `days` no `whole` was ever made, yet its folder is not new
-        by_days = facts.manifest and facts.days is None and any(one.days for one in facts.manifest.days.values())
+        by_days = facts.days is None and any(one.days for one in facts.manifest.days.values())
         return "days changed" if by_days else "new"
     if window != made.inputs:
         changed = {name for name, _ in window.items() ^ made.inputs.items()}
