@@ -24,7 +24,7 @@ from pymyx.core.incremental.manifest import MadeDay, Output
 from pymyx.core.incremental.plan import Plan, context_of, in_words, late_faults, split
 from pymyx.core.incremental.publish import Left, Published, Removal, publish
 from pymyx.core.incremental.stage import Stage, staged
-from pymyx.core.isolation.child import Order
+from pymyx.core.isolation.child import Terms
 from pymyx.core.isolation.failure import treatment_error
 from pymyx.core.isolation.output import MARK, Show, Warned
 from pymyx.core.options import Listener, Options
@@ -108,7 +108,7 @@ class Chunks:
                         at_work[work] = (chunk, stack)
 
                     # the first one to end: its files are published, or it is told why not
-                    work, order, done = children.wait()
+                    work, done = children.wait()
                     chunk, stack = at_work.pop(work)
                     self._take_note(done)
                     with stack:
@@ -117,7 +117,7 @@ class Chunks:
                             if self._queue or at_work or self.failures:  # else it is written at once, with the success
                                 output.write_manifest()
                         else:
-                            self._note_failure(chunk, order, done)
+                            self._note_failure(chunk, work.terms, done)
                     tell_progress()
 
             # what goes is settled at the end: only now it is sure that results stay
@@ -199,13 +199,13 @@ class Chunks:
         self.published.append(published)
         self.days += published.days
 
-    def _note_failure(self, chunk: Chunk, order: Order, done: Done) -> None:
+    def _note_failure(self, chunk: Chunk, terms: Terms, done: Done) -> None:
         """Keep why a chunk failed; put its halves, or its days, at the end of the queue, or give all up."""
         unchanged = f"nothing was published; `{self.output.shown}` is unchanged"
         if not self.plan.whole:  # of several days, that is told of all at the end
             unchanged = "" if len(self.plan.stale) > 1 else "; ".join(self.left_as_it_was(chunk.days))
         ending = done.ending
-        self.failures[chunk] = treatment_error(order, ending, done.took_s, unchanged)
+        self.failures[chunk] = treatment_error(self.step, terms, ending, done.took_s, unchanged)
         unloaded = isinstance(ending.outcome, Failure) and ending.outcome.phase != "run"
         timed_out, alone = ending.stopped == "timeout", len(chunk.days) == 1
         if timed_out and not alone:

@@ -97,11 +97,11 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
     with staged(output.path.parent, output.shown) as stage, closing(here) as children:
         # no places: what it reads was hashed by the run
         children.start(chunks.work_on(stage, {}, names, None if whole else [day], 1))
-        _, order, done = children.wait()
+        work, done = children.wait()
     if not done.left:
         what = "its whole folder" if whole else f"{day} alone"
         unchanged = f"it was run from {what} to verify `{output.shown}`, which is left as it is"
-        raise treatment_error(order, done.ending, done.took_s, unchanged)
+        raise treatment_error(step, work.terms, done.ending, done.took_s, unchanged)
     files: dict[str, Files] = {}
     for name, kind in done.left.kinds.items():
         files.setdefault(WHOLE if plan.whole else day_of(name), {})[name] = done.left.hashes.get(name, kind)

@@ -56,7 +56,7 @@ class Here:
     def __init__(self, keep: int, tick: Callable[[], None], tick_s: float, show: Show) -> None:
         self._keep, self._show, self._children = keep, show, Children(tick, tick_s)
         self.close = self._children.close
-        self._at_work: dict[Child, tuple[Work, Order, dict[str, KnownFile], dict[str, str]]] = {}
+        self._at_work: dict[Child, tuple[Work, dict[str, KnownFile], dict[str, str]]] = {}
 
     def start(self, work: Work) -> None:
         """Hash what is to be read, and start a child.
@@ -70,27 +70,22 @@ class Here:
         if passed_over:
             seen = os.listdir(work.step.input_dir) if names is None else names
             names = sorted({*seen} - passed_over.keys())
-        order = order_for(work, names, self._keep, self._show)
-        self._at_work[self._children.start(order)] = (work, order, inputs, passed_over)
+        step, stage = work.step, work.stage
+        view = step.input_dir if names is None else link_inputs(stage, [step.input_dir / name for name in names])
+        order = Order(step, view, stage.output_dir, stage.scratch_dir, work.terms, self._keep, self._show)
+        self._at_work[self._children.start(order)] = (work, inputs, passed_over)
 
-    def wait(self) -> tuple[Work, Order, Done]:
-        """Wait until one of them has ended, and see what it left; the order is what its child was told.
+    def wait(self) -> tuple[Work, Done]:
+        """Wait until one of them has ended, and see what it left.
 
         Raises:
             PublishError: what it left cannot be read.
         """
         child, ending = self._children.wait()
         took_s = time.monotonic() - child.started
-        work, order, inputs, passed_over = self._at_work.pop(child)
+        work, inputs, passed_over = self._at_work.pop(child)
         left = take_stock(work.stage.output_dir, work.stage.file_mode) if ending.succeeded else None
-        return work, order, Done(ending, took_s, inputs, passed_over, left)
-
-
-def order_for(work: Work, names: list[str] | None, keep: int, show: Show) -> Order:
-    """What a child is told: to read a view of the input files `names`, or all of the input folder."""
-    step, stage = work.step, work.stage
-    input_dir = step.input_dir if names is None else link_inputs(stage, [step.input_dir / name for name in names])
-    return Order(step, input_dir, stage.output_dir, stage.scratch_dir, work.terms, keep, show)
+        return work, Done(ending, took_s, inputs, passed_over, left)
 
 
 @cache

@@ -29,12 +29,12 @@ from pymyx.core.incremental.facts import digest_of
 from pymyx.core.incremental.files import code_of
 from pymyx.core.incremental.publish import Left
 from pymyx.core.incremental.stage import new_stage, remove_stage
-from pymyx.core.isolation.child import Ending, Order, Stopped, own_locale
+from pymyx.core.isolation.child import Ending, Stopped, own_locale
 from pymyx.core.isolation.children import signals_held
 from pymyx.core.isolation.confinement import shortfall
 from pymyx.core.isolation.output import Show
 from pymyx.core.options import Options
-from pymyx.core.work import Done, Here, Work, order_for, versions
+from pymyx.core.work import Done, Here, Work, versions
 
 LOOK_S = 1.0  # between two looks: of a worker, whether its stage is there; of the runner, what was begun
 NOTE_S = 60.0  # that no worker takes anything, until that is told
@@ -85,7 +85,7 @@ class Workers:
             future.set_exception(error)
         self._at_work[future] = Handed(work)
 
-    def wait(self) -> tuple[Work, Order, Done]:
+    def wait(self) -> tuple[Work, Done]:
         """Wait until one of them is done, refused or lost.
 
         Raises:
@@ -99,12 +99,12 @@ class Workers:
                 self._tick()
             for future in ended:
                 work = self._at_work.pop(future).work
-                return work, self._order(work), self._done(work, future)
+                return work, self._done(work, future)
             for future, handed in self._at_work.items():
                 if why := self._overdue(handed):
                     del self._at_work[future]
                     future.cancel()
-                    return handed.work, self._order(handed.work), _not_done("lost", why)
+                    return handed.work, _not_done("lost", why)
 
     def _overdue(self, handed: Handed) -> str:
         """Why work is waited for no longer; nothing while it is."""
@@ -119,10 +119,6 @@ class Workers:
             note = f"no worker has taken a chunk for {NOTE_S:g} s; it is waited for, {work.terms.timeout_s:g} s in all"
             self._show(f"note: {note}\n")
         return f"no worker took it in {work.terms.timeout_s:g} s" if now - handed.since > work.terms.timeout_s else ""
-
-    def _order(self, work: Work) -> Order:
-        """The order of a child elsewhere, for messages."""
-        return order_for(work, None, -1, self._show)
 
     def _done(self, work: Work, future: Future[str]) -> Done:
         """How it went, as a worker tells; what it left is then on the work's own stage."""
@@ -205,7 +201,7 @@ def attempt(asked: str) -> str:
             closing(Here(nothing.fileno(), look, LOOK_S, lambda text: None)) as here,
         ):
             here.start(replace(work, stage=own, terms=replace(work.terms, processors=Options().share_of(1))))
-            _, _, done = here.wait()
+            _, done = here.wait()
     except PublishError as error:
         return json.dumps({"fault": vars(error.faults[0])})
     except TreatmentError as error:  # the interpreter did not start

@@ -373,6 +373,26 @@ def test_a_hundred_at_once_from_threads(project: SmallProject) -> None:
     assert len(project.events) == 202
 
 
+def test_input_folder_that_goes_while_it_is_read(project: SmallProject) -> None:
+    """A disk that is unmounted: what the treatment raised is told, though what it might read cannot be looked at."""
+    project.treatment(
+        "waits",
+        "import os, time\n\n"
+        "def run(input_dir, output_dir, params):\n"
+        "    print('reading', flush=True)\n"
+        "    while os.path.exists(input_dir):\n        time.sleep(0.01)\n"
+        "    open(input_dir + '/a.csv')\n",
+    )
+
+    def unmount(text: str) -> None:
+        if text == "reading\n":
+            project.input.rename(project.root / "gone")
+
+    with pytest.raises(TreatmentError, match=r"FileNotFoundError: .*No such file or directory: 'data/in/a.csv'"):
+        run_treatment("waits", "data/in", "data/out", show=unmount)
+    assert project.statuses == ["waits start", "waits error"]
+
+
 def test_interpreter_that_is_none(published: SmallProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter that is missing, or is no Python, is told as such, with what it said."""
     published.treatment("nothing")

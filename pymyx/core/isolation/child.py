@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -80,11 +79,6 @@ class Order:
     keep: int  # a descriptor that stays open to its very end
     show: Show  # called with what it prints, whole lines of text
 
-    @cached_property
-    def rules(self) -> dict[str, Any] | None:
-        """What the kernel is to keep it to; None for nothing."""
-        return rules(self.step, [self.input_dir], [self.output_dir, self.scratch_dir], self.terms.confine)
-
 
 class Child:
     """A child at work; made by starting it.
@@ -131,7 +125,7 @@ class Child:
                 "output_dir": str(order.output_dir),
                 "params": step.params,
                 "memory_mb": terms.memory_mb,
-                "confine": order.rules,
+                "confine": rules(step, [order.input_dir], [order.output_dir, order.scratch_dir], terms.confine),
                 "deadline": self.deadline,
                 "grace_s": GRACE_S,
                 "runner": os.getpid(),

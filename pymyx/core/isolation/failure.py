@@ -6,13 +6,16 @@ import os
 import re
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pymyx.core.contract.grants import refusal
 from pymyx.core.contract.models import Failure, Raised
 from pymyx.core.contract.treatment import Step
 from pymyx.core.errors import Fault, TreatmentError, as_unicode
-from pymyx.core.isolation.child import Ending, Order
+from pymyx.core.isolation.child import Ending, Terms
+from pymyx.core.isolation.confinement import rules
 from pymyx.core.project import Project
 
 NATIVE = "comes from native code, not from a Python exception"
@@ -31,9 +34,9 @@ MISTAKES = {"AttributeError", "KeyError", "NameError", "TypeError"}  # that spea
 RELATIONS = {"cause": "because of", "context": "while handling"}
 
 
-def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: str) -> TreatmentError:
+def treatment_error(step: Step, terms: Terms, ending: Ending, duration_s: float, unchanged: str) -> TreatmentError:
     """The error that an ending other than success stands for; `unchanged` is the note on what it leaves as it was."""
-    step, name = order.step, order.step.treatment.name
+    name = step.treatment.name
     failure = ending.outcome if isinstance(ending.outcome, Failure) else None
     died = signal.Signals(-ending.returncode) if ending.returncode < 0 else None
     it, after = f"treatment `{name}`", f"after {duration_s:.1f} s"
@@ -42,7 +45,7 @@ def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: 
 
     # the first that holds: who was stopped also died of a signal, who raised also ended with exit code 1
     if ending.stopped == "timeout":
-        what = f"{it} was stopped {after}: its time was up ({order.terms.timeout_s:g} s)"
+        what = f"{it} was stopped {after}: its time was up ({terms.timeout_s:g} s)"
         fault = Fault(what, notes=(used, unchanged), hint=_more(name, "timeout_s"))
     elif ending.stopped == "output":
         fault = Fault(f"{it} was stopped {after}: it printed more than 1 GiB", notes=(used, unchanged))
@@ -53,7 +56,7 @@ def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: 
         hint = "let all machines have the same Python, libraries and PyMyx, and see the project under the same path"
         fault = Fault(f"a worker does not run {it} as this machine would", "", said, (unchanged,), hint)
     elif failure:
-        fault = _raised(order, failure, unchanged)
+        fault = _raised(step, terms, failure, unchanged)
     elif died:
         what = f"{it} crashed {after}: {died.name} ({(signal.strsignal(died) or '').lower()})"
         why = DIED_OF.get(died.name, "")
@@ -81,9 +84,9 @@ def treatment_error(order: Order, ending: Ending, duration_s: float, unchanged: 
     )
 
 
-def _raised(order: Order, failure: Failure, unchanged: str) -> Fault:
+def _raised(step: Step, terms: Terms, failure: Failure, unchanged: str) -> Fault:
     """What was raised, where, what led to it, and how to mend it where that is known."""
-    project, name = order.step.project, order.step.treatment.name
+    project, name = step.project, step.treatment.name
     evidence = [
         f"{RELATIONS[link.relation]}: {link.type}: {_relative(project, link.message)}"
         + (f" (at {place})" if (place := _place(project, link)) else "")
@@ -95,21 +98,20 @@ def _raised(order: Order, failure: Failure, unchanged: str) -> Fault:
         mark = f"… ({left_out} lines left out) …"
         evidence += trace if left_out <= 0 else [*trace[:5], mark, *trace[5 - MOST_LINES :]]
     what = f"{VERBS[failure.phase]}: {failure.type}: {_relative(project, failure.message)}".rstrip(": ")
-    note, hint = _mending(order, failure)
+    note, hint = _mending(step, terms, failure)
     notes = (*failure.notes, *filter(None, [note]), unchanged)
     return Fault(f"treatment `{name}` {what}", _place(project, failure), tuple(evidence), notes, hint)
 
 
-def _mending(order: Order, failure: Failure) -> tuple[str, str]:
+def _mending(step: Step, terms: Terms, failure: Failure) -> tuple[str, str]:
     """A note and a hint for failures whose way out is known: a missing package, a limit, a refusal of the kernel."""
-    step, name = order.step, order.step.treatment.name
+    name, memory_mb = step.treatment.name, terms.memory_mb
     # also of what led to it: many libraries raise an error of their own in place of the system's
     types = [one.type for one in (failure, *failure.chain)]
     told = "\n".join([one.message for one in (failure, *failure.chain)])
     missing = re.match(r"No module named '([\w.]+)'", failure.message)
     if missing:
         return "", f"install the package that provides `{missing[1]}`: {sys.executable} -m pip install …"
-    memory_mb = order.terms.memory_mb
     if memory_mb and any(re.search(r"Memory(Error|Exception)$", one) for one in types):  # numpy's, pyarrow's too
         return f"its limit is {memory_mb} MB of data (memory_mb)", _more(name, "memory_mb")
     if failure.type == "KeyError" and "environ" in failure.traceback:
@@ -123,12 +125,15 @@ def _mending(order: Order, failure: Failure) -> tuple[str, str]:
     absent = re.search(rf"{MISSING}.*?['\"](/[^'\"]+)['\"]", told)
     if absent and Path(as_unicode(str(step.output_dir))) in Path(absent[1]).parents:
         return "output_dir is private, empty at first and flat: write files straight into it", ""
-    return _permission(order, types, told, failure.traceback) if order.rules else ("", "")
+    with suppress(OSError):  # a folder may be gone by now
+        if kept_to := rules(step, [], [], terms.confine):
+            return _permission(step, kept_to, types, told, failure.traceback)
+    return "", ""
 
 
-def _permission(order: Order, types: list[str], told: str, traceback: str) -> tuple[str, str]:
+def _permission(step: Step, kept_to: dict[str, Any], types: list[str], told: str, traceback: str) -> tuple[str, str]:
     """A note and a hint for what the kernel refused; `types` and `told` are what was raised, and what led to it."""
-    project, name, kept_to = order.step.project, order.step.treatment.name, order.rules or {}
+    project, name = step.project, step.treatment.name
     refused = "PermissionError" in types or "Permission denied" in told
     if "/dev/shm" in told or re.search(SHARED, f"{told}{traceback}"):  # noqa: S108  not a temp file
         return "", _grant(name, '"shared_memory": true') if refused else ""
@@ -144,7 +149,7 @@ def _permission(order: Order, types: list[str], told: str, traceback: str) -> tu
     note = "a treatment reads its input folder and its own, and writes to output_dir only"
     beside = f"put the file into treatments/{name}/"
     granted = project.shown(Path(path[1]))
-    if why := refusal(project, granted, order.step.output_dir):
+    if why := refusal(project, granted, step.output_dir):
         return f"{note}; `{granted}` cannot be granted: {why}", beside
     grant = _grant(name, f'"read": ["{granted}"]')
     return note, f"{grant}; or {beside}"
