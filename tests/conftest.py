@@ -26,9 +26,12 @@ from pymyx.core.logger import last_events
 REPO = Path(__file__).parent.parent
 MISBEHAVING = REPO / "tests" / "treatments"
 
-HYPOTHESIS_HOME = tempfile.mkdtemp()  # what it keeps is not left in the repository, nor anywhere
-configuration.set_hypothesis_home_dir(HYPOTHESIS_HOME)
-atexit.register(shutil.rmtree, HYPOTHESIS_HOME, ignore_errors=True)
+# what Hypothesis keeps, and what commands compile, is left neither in the repository nor anywhere; compiled it is, once,
+# as where it is installed, whatever the environment says: else each of 1,500 commands would do so
+KEPT = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, KEPT, ignore_errors=True)
+configuration.set_hypothesis_home_dir(f"{KEPT}/hypothesis")
+os.environ |= {"PYTHONPYCACHEPREFIX": f"{KEPT}/compiled", "PYTHONDONTWRITEBYTECODE": ""}
 
 CONTRACT: dict[str, Any] = {
     "name": "double",
