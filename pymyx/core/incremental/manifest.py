@@ -27,7 +27,8 @@ Id = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
 Whole64 = Annotated[int, Field(ge=-(2**63), lt=2**64)]
 
 
-class KnownFile(BaseModel, defer_build=True):
+@dataclass(slots=True)
+class KnownFile:
     """What is known of a file.
 
     `stat` (size in bytes, modification and change time in ns, inode) tells that the file is still the one of
@@ -182,18 +183,19 @@ def read_manifest(output_dir: Path, shown: str) -> Manifest | None:
     except OSError as error:
         raise UsageError(Fault(f"the manifest of `{shown}` cannot be read: {error.strerror}", str(path))) from error
     try:
-        document = json.loads(text)  # pydantic's own reader refuses the escapes of names that are not UTF-8
-    except (ValueError, RecursionError):
-        return None
-    number = document.get("manifest") if isinstance(document, dict) else None
-    if isinstance(number, int) and number > NUMBER:
-        what = f"the output folder `{shown}` was written by a newer PyMyx: its manifest is number {min(number, 10**9)}"
-        raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx"))
-    try:
-        manifest = Manifest.model_validate(_from_number_1(document) if number == 1 else document)
-        manifest.is_new = False
-    except ValidationError:
-        return None
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError:  # another number; or escapes of names that are not UTF-8, which pydantic's reader refuses
+        try:
+            document = json.loads(text)
+            number = document.get("manifest") if isinstance(document, dict) else None
+            if isinstance(number, int) and number > NUMBER:
+                what = f"the output folder `{shown}` was written by a newer PyMyx"
+                what = f"{what}: its manifest is number {min(number, 10**9)}"
+                raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx")) from None
+            manifest = Manifest.model_validate(_from_number_1(document) if number == 1 else document)
+        except (ValueError, RecursionError):
+            return None
+    manifest.is_new = False
     return manifest if _is_sound(manifest) else None
 
 
