@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from pymyx.cli.sniff.layout import Layout
 from pymyx.cli.sniff.sample import Sample
 from pymyx.core.errors import Fault, PymyxError
@@ -56,6 +58,11 @@ class Found:
             for at, layout in enumerate(self.layouts)
             for number, fields in layout.rows
         ]
+
+    @property
+    def files(self) -> pd.Series[int]:
+        """Of every row the number of its sample."""
+        return pd.Series([at for at, _, _ in self.rows])
 
     def place(self, number: int, at: int = 0) -> str:
         """A line as it is told: with its file where there are several."""

@@ -42,13 +42,13 @@ def read(texts: Sequence[str], how: str) -> Instants:
     return pd.to_datetime(series, format=how, utc=True, errors="coerce")
 
 
-def ways(texts: Sequence[str]) -> list[str]:
-    """The values of `timestamp_format` by which some of the texts of a column may be read, the best known first."""
+def readings(texts: Sequence[str]) -> dict[str, Instants]:
+    """The texts of a column read by each `timestamp_format` that may read some of them, the best known first."""
     looked_at = texts[:: max(1, len(texts) // LOOKED_AT)]
     shapes = [re.sub(r"\d+", _length, text) for text in looked_at]
     of_shape = dict(zip(shapes, looked_at, strict=True))
-    found = [how for shape, _ in Counter(shapes).most_common(SHAPES) for how in _ways_of(of_shape[shape])]
-    return list(dict.fromkeys(found))
+    ways = [how for shape, _ in Counter(shapes).most_common(SHAPES) for how in _ways_of(of_shape[shape])]
+    return {how: read(texts, how) for how in dict.fromkeys(ways)}
 
 
 def is_absolute(how: str, texts: Sequence[str]) -> bool:
