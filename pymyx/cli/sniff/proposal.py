@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from pymyx.cli.sniff.columns import Cell, Column, column_of, decimal_of, entity_in, is_long
+from pymyx.cli.sniff.columns import Cell, Column, column_of, decimal_of, entity_in
 from pymyx.cli.sniff.evidence import Because, Found, Proposal, see_that_they_are_alike
 from pymyx.cli.sniff.header import declared, say_columns
 from pymyx.cli.sniff.layout import KEY_VALUE, layout_of
@@ -105,8 +105,8 @@ def _say_values(
     if decimal == "," and all(THOUSANDS.fullmatch(text) for _, text in decimals):
         made.notes.append(f"commas are taken for decimal ones ({seen}): where they part thousands, remove them first")
     kinds = {name: column_of(column, defaults["null_values"], decimal) for name, column in cells.items()}
-    entity = "" if found.layout.keyed else entity_in(cells, kinds, instants, found.files)
-    if entity and is_long(cells, kinds, entity):
+    entity, is_long = ("", False) if found.layout.keyed else entity_in(cells, kinds, instants, found.files)
+    if is_long:
         raise _long_table(found, entity, cells[entity])
     taken = {made.params["timestamp_column"], "domain", "device", ""}
     kept = {name: column for name, column in kinds.items() if column.kind in BY_KIND and name not in taken}

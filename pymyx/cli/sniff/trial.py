@@ -47,7 +47,10 @@ def try_out(project: Project, samples: Sequence[Sample], params: dict[str, Any])
         code = root / "treatments" / "parse"
         shutil.copytree(project.treatments / "parse", code, ignore=shutil.ignore_patterns("__pycache__"))
         if not params.get("dated_names", True):
-            _over_the_whole_folder(code / "treatment.json")
+            contract = code / "treatment.json"  # parse refuses names that are not those of days when it runs day by day
+            document = json.loads(contract.read_text(encoding="utf-8"))
+            document.pop("days", None)
+            contract.write_text(json.dumps(document), encoding="utf-8")
         said: list[str] = []
         try:
             with orphans_adopted():
@@ -63,13 +66,6 @@ def try_out(project: Project, samples: Sequence[Sample], params: dict[str, Any])
 def readable(name: str) -> str:
     """The name that a file needs for parse to read it: its own where that has the right ending."""
     return name if name.lower().endswith(ENDINGS["csv"]) else f"{name.rpartition('.')[0] or name}.csv"
-
-
-def _over_the_whole_folder(contract: Path) -> None:
-    """Take `days` out of a treatment.json: parse refuses names that are not those of days when it runs day by day."""
-    document = json.loads(contract.read_text(encoding="utf-8"))
-    document.pop("days", None)
-    contract.write_text(json.dumps(document), encoding="utf-8")
 
 
 def _rejects(parsed: Path) -> list[dict[str, Any]]:
