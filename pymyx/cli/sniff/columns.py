@@ -63,7 +63,7 @@ def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Co
 
 def _kind(text: str, decimal: str) -> str:
     if INTEGER.fullmatch(text):
-        return "integer" if len(text) < 19 or int(text) in INT64 else "text"
+        return "integer" if int(text) in INT64 else "text"
     number = text.replace(",", ".") if decimal == "," and "." not in text else text
     return "float" if FLOAT.fullmatch(number) else "text"
 

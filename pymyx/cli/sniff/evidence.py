@@ -78,7 +78,7 @@ class Found:
         if len(numbers) == 1:
             return self.place(numbers[0], at)
         told = [*map(str, numbers)] if len(numbers) <= 3 else [str(numbers[0]), "…", str(numbers[-1])]
-        return f"{self.place(numbers[0], at)}".replace("line ", "lines ") + ", ".join(["", *told[1:]])
+        return ", ".join([self.place(numbers[0], at).replace("line ", "lines "), *told[1:]])
 
 
 def see_that_they_are_alike(found: Found) -> None:
