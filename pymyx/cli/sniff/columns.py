@@ -63,24 +63,27 @@ def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Co
 
 def _kind(text: str, decimal: str) -> str:
     if INTEGER.fullmatch(text):
-        return "integer" if len(text) < 19 or int(text) in INT64 else "text"
+        return "integer" if int(text) in INT64 else "text"
     number = text.replace(",", ".") if decimal == "," and "." not in text else text
     return "float" if FLOAT.fullmatch(number) else "text"
 
 
 def entity_in(
     columns: dict[str, list[Cell]], kinds: dict[str, Column], instants: Instants, files: pd.Series[int]
-) -> str:
-    """The column whose words name the entity, or the device, that each row is of; else nothing.
+) -> tuple[str, bool]:
+    """The column whose words name the entity, or the device, that each row is of, else nothing; and is it a long table.
 
     `columns` have a cell in each row; `instants` and `files` are the time of each row and the number of its file.
 
     Time stands still or begins anew where such a word changes, or the column's name tells it and the word changes
-    from row to row. Words for a state do neither.
+    from row to row. Words for a state do neither. In a long table, one entity a row, at most one other column of
+    numbers varies.
     """
+    varieties = {name: len({text for _, text in cells}) for name, cells in columns.items()}
+    exported = bool({"state", "_value"} & columns.keys())
     known = [name for name in ENTITIES if name in columns]
-    if known and _is_known(columns):
-        return max(known, key=lambda name: len({text for _, text in columns[name]}))
+    if known and exported:
+        return max(known, key=varieties.__getitem__), True
     back = instants.diff().dt.total_seconds() <= 0
     for name, cells in columns.items():
         words = pd.Series([text for _, text in cells])
@@ -90,16 +93,6 @@ def entity_in(
         changes = (words != words.shift()) & (files == files.shift())
         several = 2 <= words.nunique() <= len(words) / 2
         if several and (back[changes].mean() > 0.5 or (named and changes.mean() > 0.25)):
-            return name
-    return ""
-
-
-def is_long(columns: dict[str, list[Cell]], kinds: dict[str, Column], entity: str) -> bool:
-    """Whether a table with a column of entities has one entity a row: at most one other column of numbers varies."""
-    numbers = [name for name in columns if name != entity and kinds[name].kind in ("integer", "float")]
-    varying = [name for name in numbers if len({text for _, text in columns[name]}) > 1]
-    return (bool(numbers) and len(varying) <= 1) or _is_known(columns)
-
-
-def _is_known(columns: dict[str, list[Cell]]) -> bool:
-    return bool({"state", "_value"} & columns.keys())
+            numbers = [varieties[one] for one in columns if one != name and kinds[one].kind in ("integer", "float")]
+            return name, exported or (bool(numbers) and sum(number > 1 for number in numbers) <= 1)
+    return "", False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -9,13 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pymyx.cli.sniff.evidence import Proposal
+from pymyx.cli.sniff.evidence import Proposal, proposal_text
 from pymyx.cli.sniff.header import declared
 from pymyx.cli.sniff.order import order_of
 from pymyx.cli.sniff.proposal import propose
 from pymyx.cli.sniff.sample import Sample, read_sample
-from pymyx.cli.sniff.trial import readable, try_out
-from pymyx.cli.sniff.words import json_text, proposal_text, trial_text
+from pymyx.cli.sniff.trial import readable, trial_text, try_out
 from pymyx.core.contract.models import FOLDER, NAME, Treatment
 from pymyx.core.contract.treatment import load_treatment
 from pymyx.core.errors import Fault, PymyxError, UsageError, counted
@@ -23,6 +23,8 @@ from pymyx.core.incremental.files import ENDINGS, is_of
 from pymyx.core.isolation.output import Show
 from pymyx.core.project import Project, absolute
 from pymyx.core.validator import check_flow, flow_names, read_flow
+
+WIDEST = 96  # characters of a line of JSON
 
 
 def sniff(project: Project, files: Sequence[str], flow: str | None, say: Show, show: Show) -> None:
@@ -145,3 +147,21 @@ def _write(project: Project, flow: str, paths: list[Path], samples: list[Sample]
         files = counted(sum(is_of(ENDINGS["csv"], name) for name in os.listdir(folder)), "file")
         return f"made flows/{flow}.json, which reads {files} of {shown}; now: pymyx flow {flow}\n"
     return f"made flows/{flow}.json; put the files into {shown}, then: pymyx flow {flow}\n"
+
+
+def json_text(value: Any, *, ascii_only: bool = False, indent: str = "") -> str:
+    """JSON of which what is short stands on one line."""
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    short = len(indent + text) <= WIDEST and (indent or not isinstance(value, dict))
+    if not value or not isinstance(value, dict | list) or short:
+        return text
+    deeper = indent + "  "
+    if isinstance(value, list):
+        parts = [json_text(part, ascii_only=ascii_only, indent=deeper) for part in value]
+    else:
+        parts = [
+            f"{json.dumps(key, ensure_ascii=ascii_only)}: {json_text(part, ascii_only=ascii_only, indent=deeper)}"
+            for key, part in value.items()
+        ]
+    first, last = "[]" if isinstance(value, list) else "{}"
+    return f"{first}\n{deeper}" + f",\n{deeper}".join(parts) + f"\n{indent}{last}"

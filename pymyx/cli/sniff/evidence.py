@@ -1,15 +1,22 @@
-"""What is proposed and why, and the samples that it is taken from: what all parts of a proposal are said by."""
+"""What is proposed and why, and the samples that it is taken from: all parts of a proposal are said by it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from typing import Any, NamedTuple
+
+import pandas as pd
 
 from pymyx.cli.sniff.layout import Layout
 from pymyx.cli.sniff.sample import Sample
-from pymyx.core.errors import Fault, PymyxError
+from pymyx.core.errors import Fault, PymyxError, counted
+
+MOST_NAMED = 3  # files
+LONGEST = 36  # characters of a value or a name in a line of talk
 
 
 class Because(NamedTuple):
@@ -57,6 +64,11 @@ class Found:
             for number, fields in layout.rows
         ]
 
+    @property
+    def files(self) -> pd.Series[int]:
+        """Of every row the number of its sample."""
+        return pd.Series([at for at, _, _ in self.rows])
+
     def place(self, number: int, at: int = 0) -> str:
         """A line as it is told: with its file where there are several."""
         return f"{self.samples[at].name}:{number}" if len(self.samples) > 1 else f"line {number}"
@@ -66,7 +78,7 @@ class Found:
         if len(numbers) == 1:
             return self.place(numbers[0], at)
         told = [*map(str, numbers)] if len(numbers) <= 3 else [str(numbers[0]), "…", str(numbers[-1])]
-        return f"{self.place(numbers[0], at)}".replace("line ", "lines ") + ", ".join(["", *told[1:]])
+        return ", ".join([self.place(numbers[0], at).replace("line ", "lines "), *told[1:]])
 
 
 def see_that_they_are_alike(found: Found) -> None:
@@ -88,3 +100,37 @@ def see_that_they_are_alike(found: Found) -> None:
 
 def _told(name: str, trait: object) -> str:
     return f"{name}: {', '.join(trait) if isinstance(trait, list) else trait}"
+
+
+def proposal_text(samples: list[Sample], proposal: Proposal) -> str:
+    """What is proposed, and from which lines it was taken."""
+    lines = []
+    for sample in samples[:MOST_NAMED]:
+        part = f"its first {len(sample.data):,} bytes, " if sample.cut else ""
+        lines.append(f"{sample.name}: {part}{counted(len(sample.lines) - (not sample.lines[-1]), 'line')}")
+    if len(samples) > MOST_NAMED:
+        lines.append(f"and {len(samples) - MOST_NAMED} more files")
+    told = [(one.param, _value(one), one.why) for one in proposal.because if one.param != "domains"]
+    told += list(_columns([one for one in proposal.because if one.param == "domains"]))
+    wide = max(len(value) for _, value, _ in told)
+    lines += [f"  {param:16}  {value:{wide}}  {why}" for param, value, why in told]
+    lines += [f"note: {note}" for note in proposal.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _value(one: Because) -> str:
+    if isinstance(one.value, list):
+        return f"{len(one.value)} names" if one.value else "none"
+    return short(json.dumps(one.value, ensure_ascii=False))
+
+
+def short(text: str) -> str:
+    """A value or a name, cut to what a line of talk has room for."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _columns(told: Iterable[Because]) -> Iterable[tuple[str, str, str]]:
+    """Each column of numbers with its type; integers that follow each other together."""
+    for why, group in groupby(told, key=lambda one: one.why):
+        first, *rest = [one.value for one in group]
+        yield "column", short(f"{first} … {rest[-1]}" if rest else first), why

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import chain, count
 from typing import Any
 
 from pymyx.cli.sniff.columns import column_of
@@ -87,10 +88,8 @@ def _unique(names: list[str]) -> list[str]:
     made: list[str] = []
     for place, name in enumerate(names, start=1):
         wanted = name or f"field_{place}"
-        number = names[: place - 1].count(name) + 1 if name else 1
-        while (numbered := wanted if number == 1 else f"{wanted}_{number}") in made:
-            number += 1
-        made.append(numbered)
+        numbered = chain([wanted], (f"{wanted}_{number}" for number in count(2)))
+        made.append(next(one for one in numbered if one not in made))
     return made
 
 

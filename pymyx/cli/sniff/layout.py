@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pymyx.cli.sniff.sample import Sample
-from pymyx.cli.sniff.stamps import CLOCK, EPOCHS, Instants, is_absolute, read, ways
+from pymyx.cli.sniff.stamps import CLOCK, EPOCHS, Instants, is_absolute, readings
 from pymyx.core.errors import Fault, PymyxError
 
 DELIMITERS = (";", ",", "\t", "|", " ")
@@ -29,11 +29,6 @@ class Times(NamedTuple):
 
     column: int
     clock: int | None
-
-    @property
-    def told(self) -> str:
-        """The columns as they are told."""
-        return f"field {self.column + 1}" + ("" if self.clock is None else f" and field {self.clock + 1}")
 
     def of(self, fields: Sequence[str]) -> str:
         """The text of a row's time."""
@@ -63,7 +58,7 @@ class Layout(NamedTuple):
             "delimiter": repr(self.delimiter),
             "rows": "a time and key:value fields" if self.keyed else "fields by place",
             "columns": self.names or f"{self.width}, without a header",
-            "place of the time": self.times.told,
+            "place of the time": " and ".join(f"field {place + 1}" for place in self.times if place is not None),
             "number of unit lines": len(self.units),
             "mark of comments": self.comment,
         }
@@ -117,16 +112,16 @@ def fields_of(line: str, delimiter: str) -> list[str]:
 def _times(split: list[list[str]]) -> Times | None:
     """Where the time of most lines stands; of several places the one that is the surest to be an instant."""
     cells = [list(texts) for texts in zip(*split, strict=True)]
-    hows = {place: how for place, texts in enumerate(cells) if (how := _way(texts))}
+    ways = {place: way for place, texts in enumerate(cells) if (way := _way(texts))}
     clocks = [
         place for place, texts in enumerate(cells) if _part([bool(CLOCK.fullmatch(text)) for text in texts]) >= FEWEST
     ]
-    spelled = [place for place, how in hows.items() if how not in EPOCHS and not cells[place][-1].isdigit()]
-    numbers = [place for place in hows if place not in spelled]
-    agreeing = [place for place in numbers if not spelled or _agree(cells[place], cells[spelled[0]])]
+    spelled = [place for place, (how, _) in ways.items() if how not in EPOCHS and not cells[place][-1].isdigit()]
+    numbers = [place for place in ways if place not in spelled]
+    agreeing = [place for place in numbers if not spelled or _agree(ways[place][1], ways[spelled[0]][1])]
     found = []
     for place in [*spelled, *agreeing]:
-        how, clock = hows[place], None
+        how, clock = ways[place][0], None
         if is_absolute(how, cells[place]):
             sure = 0
         elif how == "iso8601" or "%H" in how or "%I" in how:
@@ -140,15 +135,14 @@ def _times(split: list[list[str]]) -> Times | None:
     return Times(*min(found)[2:]) if found else None
 
 
-def _way(texts: list[str]) -> str:
-    """The way that most texts of a column can be read as times, or nothing."""
-    found, most = "", 0
-    for how in ways(texts):
-        instants = read(texts, how)
-        fit = instants.notna()
-        if fit.sum() > most and _part(fit.tolist()) >= FEWEST and (how not in EPOCHS or _goes_on(instants[fit])):
-            found, most = how, int(fit.sum())
-    return found
+def _way(texts: list[str]) -> tuple[str, Instants] | None:
+    """The way that most texts of a column can be read as times, with the instants; or None."""
+    fitting = [
+        (how, instants)
+        for how, instants in readings(texts).items()
+        if _part(instants.notna().tolist()) >= FEWEST and (how not in EPOCHS or _goes_on(instants.dropna()))
+    ]
+    return max(fitting, key=lambda one: one[1].count(), default=None)  # the first of equals
 
 
 def _goes_on(instants: Instants) -> bool:
@@ -165,20 +159,17 @@ def _part(fit: list[bool]) -> float:
     return sum(fit) / (len(fit) - first)
 
 
-def _agree(epochs: list[str], stamps: list[str]) -> bool:
+def _agree(epochs: Instants, stamps: Instants) -> bool:
     """Whether two columns tell the same time, but for the offset of a time zone."""
-    apart = read(epochs, _way(epochs)) - read(stamps, _way(stamps))
-    hours = apart.dropna().dt.total_seconds().abs() / 3600
+    hours = (epochs - stamps).dropna().dt.total_seconds().abs() / 3600
     return bool(len(hours)) and float(hours.median()) <= 14.1
 
 
 def _rows(split: list[Row], times: Times) -> list[Row]:
     """The lines that have a time where times stand."""
     texts = [times.of(fields) for _, fields in split]
-    fit = [False] * len(texts)
-    for how in ways(texts):
-        fit = [one or other for one, other in zip(fit, read(texts, how).notna().tolist(), strict=True)]
-    return [row for row, good in zip(split, fit, strict=True) if good]
+    fit = zip(*(instants.notna() for instants in readings(texts).values()), strict=True)  # nothing where none may
+    return [row for row, by_each in zip(split, fit, strict=False) if any(by_each)]
 
 
 def _has_numbers(layout: Layout) -> bool:

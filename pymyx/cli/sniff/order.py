@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date
-from typing import NamedTuple
 
 import pandas as pd
 
-from pymyx.cli.sniff.stamps import Instants, read, ways
+from pymyx.cli.sniff.evidence import Found
+from pymyx.cli.sniff.names import any_day_in
+from pymyx.cli.sniff.stamps import Instants, readings
 
 STATED = re.compile(
     r"\b(D{1,2}|M{1,2}|Y{2,4})[-/. ](D{1,2}|M{1,2}|Y{2,4})[-/. ](D{1,2}|M{1,2}|Y{2,4})\b", re.IGNORECASE
@@ -17,69 +18,51 @@ STATED = re.compile(
 MOSTLY = 0.9  # of the rows, the part that has to lie at most a day from the day in their file's name
 
 
-class Decision(NamedTuple):
-    """The one value of `timestamp_format` that is right, or those that may be; and why."""
+def decide(found: Found, texts: Sequence[str], title: str) -> tuple[list[str], str]:
+    """Decide how the timestamps of all rows are to be read; `title` is the name of their column.
 
-    formats: list[str]
-    why: str
-
-
-class Stamps(NamedTuple):
-    """The timestamps of all rows."""
-
-    texts: Sequence[str]
-    places: Sequence[str]
-    days: Sequence[date | None]  # in the name of the file of each
-    files: Sequence[int]  # the number of the file of each
-    title: str  # the name of their column
-    year_first: bool  # whether the maker of the file is known to put it there
-
-
-def decide(stamps: Stamps) -> Decision:
-    """Decide how timestamps are to be read."""
-    readings = {how: read(stamps.texts, how) for how in ways(stamps.texts)}
-    most = max(instants.notna().sum() for instants in readings.values())
-    fitting = [how for how, instants in readings.items() if instants.notna().sum() == most]
-    if len(fitting) == 1:
-        return Decision(fitting, _first(stamps, readings, fitting[0]))
-    for decided, why in _by_other_signs(stamps, {how: readings[how] for how in fitting}):
-        if len(decided) == 1:
-            return Decision(decided, why)
-    return Decision(fitting, _doubt(stamps, readings, fitting))
-
-
-def _first(stamps: Stamps, readings: dict[str, Instants], chosen: str) -> str:
-    """The first line that can be read in one way alone."""
-    alone = readings[chosen].notna()
-    others = [how for how in readings if how != chosen]
-    for other in others:
-        alone &= readings[other].isna()
-    at = int(alone.argmax()) if alone.any() else int(readings[chosen].notna().argmax())
+    Returns the one value of `timestamp_format` that is right, or those that may be; and why.
+    """
+    ways = readings(texts)
+    fit = pd.DataFrame({how: instants.notna() for how, instants in ways.items()})
+    told = [f"{place}: `{text}`" for (_, place, _), text in zip(found.rows, texts, strict=True)]
+    most = fit.sum().max()
+    fitting = {how: instants for how, instants in ways.items() if fit[how].sum() == most}
+    if len(fitting) > 1:
+        for decided, why in _by_other_signs(found, texts, title, fitting):
+            if len(decided) == 1:
+                return decided, why
+        return [*fitting], _doubt(told, fitting)
+    chosen, others = next(iter(fitting)), [how for how in ways if how not in fitting]
+    alone = fit[chosen] & (fit.sum(axis="columns") == 1)  # the lines that can be read in this way only
     also = f", which is none of {' and '.join(others)}" if others and alone.any() else ""
-    return f"{stamps.places[at]}: `{stamps.texts[at]}`{also}"
+    return [chosen], told[int((alone if alone.any() else fit[chosen]).argmax())] + also
 
 
-def _by_other_signs(stamps: Stamps, readings: dict[str, Instants]) -> list[tuple[list[str], str]]:
+def _by_other_signs(
+    found: Found, texts: Sequence[str], title: str, ways: dict[str, Instants]
+) -> list[tuple[list[str], str]]:
     """What the column's name, the files' names, the rows at midnight and the maker decide, each with its why."""
-    found = []
-    stated = STATED.search(stamps.title)
+    signs = []
+    stated = STATED.search(title)
     if stated:
         order = "".join(part[0].upper() for part in stated.groups())
-        found.append(([how for how in readings if order_of(how) == order], f"the column's name says {stated[0]}"))
-    if day := next((day for day in stamps.days if day), None):
-        near = {how: are_near(instants, stamps.days) for how, instants in readings.items()}
+        signs.append(([how for how in ways if order_of(how) == order], f"the column's name says {stated[0]}"))
+    days = [any_day_in(sample.name) for sample in found.samples]
+    if day := next(filter(None, days), None):
+        near = {how: are_near(instants, [days[at] for at, _, _ in found.rows]) for how, instants in ways.items()}
         mostly = [how for how, rows in near.items() if rows and sum(rows) >= MOSTLY * len(rows)]
-        found.append((mostly, f"the file's name says {day}, and the rows are of that day"))
-    joints = {how: _joint(instants, stamps.files) for how, instants in readings.items()}
+        signs.append((mostly, f"the file's name says {day}, and the rows are of that day"))
+    joints = {how: _joint(instants, found.files) for how, instants in ways.items()}
     whole = [how for how, at in joints.items() if at]
     if len(whole) == 1:
         at = joints[whole[0]]
-        why = f"`{stamps.texts[at - 1]}` and `{stamps.texts[at]}` follow each other over midnight ({stamps.places[at]})"
-        found.append((whole, why))
-    if stamps.year_first:
-        first = [how for how in readings if order_of(how).startswith("Y")]
-        found.append((first, f"{stamps.places[0]}: `{stamps.texts[0]}`, the year first, as HOBOware writes it"))
-    return found
+        why = f"`{texts[at - 1]}` and `{texts[at]}` follow each other over midnight ({found.rows[at][1]})"
+        signs.append((whole, why))
+    if "Plot Title" in found.samples[0].lines[0]:
+        first = [how for how in ways if order_of(how).startswith("Y")]
+        signs.append((first, f"{found.rows[0][1]}: `{texts[0]}`, the year first, as HOBOware writes it"))
+    return signs
 
 
 def order_of(how: str) -> str:
@@ -93,24 +76,20 @@ def are_near(instants: Instants, days: Sequence[date | None]) -> list[bool]:
     return [abs((one - day).days) <= 1 for one, day in named]
 
 
-def _joint(instants: Instants, files: Sequence[int]) -> int:
+def _joint(instants: Instants, files: pd.Series[int]) -> int:
     """The first row that follows the one before it over midnight as rows follow each other by day; 0 for none."""
     dates, steps = instants.dt.date, instants.diff().dt.total_seconds()
-    same_file = pd.Series(files).diff() == 0
     same_day = dates == dates.shift()
     usual = steps[same_day & (steps > 0)].median()
-    joints = same_file & ~same_day & (steps > 0) & (steps <= 2 * usual)
+    joints = (files.diff() == 0) & ~same_day & (steps > 0) & (steps <= 2 * usual)
     return int(joints.argmax()) if joints.any() else 0
 
 
-def _doubt(stamps: Stamps, readings: dict[str, Instants], fitting: list[str]) -> str:
-    """What the first line that can be read in several ways is by each, and what would decide it."""
-    one, *others = (readings[how] for how in fitting)
-    apart = (one != others[0]) & one.notna()
-    for other in others:
-        apart &= other.notna()
+def _doubt(told: list[str], ways: dict[str, Instants]) -> str:
+    """What the first line that can be read in several ways is by each."""
+    by = pd.DataFrame(ways)
+    apart = (by.iloc[:, 0] != by.iloc[:, 1]) & by.notna().all(axis="columns")
     if not apart.any():
-        return f"{stamps.places[0]}: `{stamps.texts[0]}` is the same day by each"
+        return f"{told[0]} is the same day by each"
     at = int(apart.argmax())
-    meant = " or ".join(f"{instant:%-d %B %Y}" for instant in dict.fromkeys(readings[how][at] for how in fitting))
-    return f"{stamps.places[at]}: `{stamps.texts[at]}` is {meant}"
+    return f"{told[at]} is {' or '.join(f'{instant:%-d %B %Y}' for instant in dict.fromkeys(by.loc[at]))}"

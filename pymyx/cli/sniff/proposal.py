@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import pandas as pd
-
-from pymyx.cli.sniff.columns import Cell, Column, column_of, decimal_of, entity_in, is_long
+from pymyx.cli.sniff.columns import Cell, Column, column_of, decimal_of, entity_in
 from pymyx.cli.sniff.evidence import Because, Found, Proposal, see_that_they_are_alike
 from pymyx.cli.sniff.header import declared, say_columns
 from pymyx.cli.sniff.layout import KEY_VALUE, layout_of
-from pymyx.cli.sniff.names import any_day_in, day_in, device_in
-from pymyx.cli.sniff.order import MOSTLY, Stamps, are_near, decide
+from pymyx.cli.sniff.names import day_in, device_in
+from pymyx.cli.sniff.order import MOSTLY, are_near, decide
 from pymyx.cli.sniff.sample import Sample
 from pymyx.cli.sniff.stamps import Instants, is_absolute, read
 from pymyx.core.errors import Fault, PymyxError, counted, first_of
@@ -73,23 +71,20 @@ def _say_times(made: Proposal, found: Found, names: list[str], defaults: dict[st
     times = found.layout.times
     column = names[times.column] if names else defaults["timestamp_column"]
     clock = names[times.clock] if times.clock is not None else ""
-    files, places, rows = zip(*found.rows, strict=True)
-    texts, days = [times.of(fields) for fields in rows], [any_day_in(found.samples[at].name) for at in files]
-    by_hoboware = "Plot Title" in found.samples[0].lines[0]
-    stamps = Stamps(texts, places, days, files, f"{column} {clock}", by_hoboware)
-    place, first = places[0], rows[0]
+    texts, title = [times.of(fields) for _, _, fields in found.rows], f"{column} {clock}"
+    _, place, first = found.rows[0]
     made.say("timestamp_column", column, f"{place}: `{first[times.column]}` in field {times.column + 1}")
     if times.clock is not None:
         made.say("time_column", clock, f"{place}: `{first[times.clock]}` in field {times.clock + 1}")
-    decision = decide(stamps)
-    if len(decision.formats) > 1:
-        made.choices, made.doubt = decision.formats, decision.why
+    formats, why = decide(found, texts, title)
+    if len(formats) > 1:
+        made.choices, made.doubt = formats, why
     else:
-        made.say("timestamp_format", decision.formats[0], decision.why)
-    instants = read(texts, decision.formats[0])
-    if is_absolute(decision.formats[0], texts):
+        made.say("timestamp_format", formats[0], why)
+    instants = read(texts, formats[0])
+    if is_absolute(formats[0], texts):
         return instants
-    offset = OFFSET.search(stamps.title)
+    offset = OFFSET.search(title)
     if not offset:
         made.notes.append("the timestamps have no offset and are read as UTC: if the clock keeps another time, add tz")
         return instants
@@ -110,9 +105,8 @@ def _say_values(
     if decimal == "," and all(THOUSANDS.fullmatch(text) for _, text in decimals):
         made.notes.append(f"commas are taken for decimal ones ({seen}): where they part thousands, remove them first")
     kinds = {name: column_of(column, defaults["null_values"], decimal) for name, column in cells.items()}
-    files = pd.Series([at for at, _, _ in found.rows])
-    entity = "" if found.layout.keyed else entity_in(cells, kinds, instants, files)
-    if entity and is_long(cells, kinds, entity):
+    entity, is_long = ("", False) if found.layout.keyed else entity_in(cells, kinds, instants, found.files)
+    if is_long:
         raise _long_table(found, entity, cells[entity])
     taken = {made.params["timestamp_column"], "domain", "device", ""}
     kept = {name: column for name, column in kinds.items() if column.kind in BY_KIND and name not in taken}
@@ -175,11 +169,10 @@ def _long_table(found: Found, entity: str, cells: list[Cell]) -> PymyxError:
 
 def _say_names(made: Proposal, found: Found, instants: Instants) -> None:
     """Say what the names of the files tell: whether the date in them is the day of their rows, and the device."""
-    files = [at for at, _, _ in found.rows]
     names = [sample.name for sample in found.samples]
     days = [day_in(name) for name in names]
     if any(days):
-        near = are_near(instants, [days[at] for at in files])
+        near = are_near(instants, [days[at] for at in found.files])
         date = f"{days[0]}, the date in the file's name" if len(names) == 1 else "the dates in their files' names"
         why = f"{sum(near):,} of {len(near):,} rows are at most a day from {date}"
         made.say("dated_names", sum(near) >= MOSTLY * len(near), why)
@@ -187,7 +180,7 @@ def _say_names(made: Proposal, found: Found, instants: Instants) -> None:
         undated = f"`{names[days.index(None)]}` has no date such as 2026-01-20 in its name"
         made.notes.append(f"{undated}: each change in its folder makes all days again")
     if len(names) > 1:
-        spans = [(one.min().timestamp(), one.max().timestamp()) for _, one in instants.groupby(pd.Series(files))]
+        spans = [(one.min().timestamp(), one.max().timestamp()) for _, one in instants.groupby(found.files)]
         pattern, devices = device_in(names, spans)
         if pattern:
             told = ", ".join(dict.fromkeys(devices[:3])) + (", …" if len(devices) > 3 else "")

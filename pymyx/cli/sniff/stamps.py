@@ -17,6 +17,7 @@ YEARS_OF_EPOCHS = (946_684_800, 4_102_444_800)  # seconds since 1970 of 2000 and
 NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 DATE = re.compile(r"(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})", re.ASCII)
 CLOCK = re.compile(r"\d{1,2}:\d\d(?P<seconds>:\d\d(?P<fraction>[.,]\d{1,6})?)?(?P<half>\s?[AP]M)?", re.ASCII | re.I)
+AFTER_DATE = re.compile(rf"(?P<start>T|,? +|_|-)(?ai:{CLOCK.pattern})(?P<offset>(?P<blank> ?)(Z|[+-]\d\d:?\d\d))?")
 COMPACT = {8: "%Y%m%d", 14: "%Y%m%d%H%M%S"}  # patterns of digits alone, by their number
 WORDS = re.compile(r"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|\d{8}[T _-]\d{6}", re.IGNORECASE)
 LONG_MONTHS = re.compile(r"[a-z]{4}", re.IGNORECASE)
@@ -42,13 +43,13 @@ def read(texts: Sequence[str], how: str) -> Instants:
     return pd.to_datetime(series, format=how, utc=True, errors="coerce")
 
 
-def ways(texts: Sequence[str]) -> list[str]:
-    """The values of `timestamp_format` by which some of the texts of a column may be read, the best known first."""
+def readings(texts: Sequence[str]) -> dict[str, Instants]:
+    """The texts of a column read by each `timestamp_format` that may read some of them, the best known first."""
     looked_at = texts[:: max(1, len(texts) // LOOKED_AT)]
     shapes = [re.sub(r"\d+", _length, text) for text in looked_at]
     of_shape = dict(zip(shapes, looked_at, strict=True))
-    found = [how for shape, _ in Counter(shapes).most_common(SHAPES) for how in _ways_of(of_shape[shape])]
-    return list(dict.fromkeys(found))
+    ways = [how for shape, _ in Counter(shapes).most_common(SHAPES) for how in _ways_of(of_shape[shape])]
+    return {how: read(texts, how) for how in dict.fromkeys(ways)}
 
 
 def is_absolute(how: str, texts: Sequence[str]) -> bool:
@@ -96,16 +97,11 @@ def _clock_of(text: str) -> str | None:
     """The pattern of what follows a date: nothing, or a time of day, perhaps with an offset; None for anything else."""
     if not text:
         return ""
-    start = re.match(r"T|,? +|_|-", text)
-    clock = CLOCK.match(text, start.end()) if start else None
-    if not start or not clock:
-        return None
-    rest = text[clock.end() :]
-    offset = re.fullmatch(r"( ?)(Z|[+-]\d\d:?\d\d)", rest)
-    if rest and not offset:
+    clock = AFTER_DATE.fullmatch(text)
+    if not clock:
         return None
     pattern = "%I:%M" if clock["half"] else "%H:%M"
     pattern += ":%S" if clock["seconds"] else ""
     pattern += f"{clock['fraction'][0]}%f" if clock["fraction"] else ""
     pattern += re.sub("[ap]m", "%p", clock["half"], flags=re.I) if clock["half"] else ""
-    return start[0] + pattern + (f"{offset[1]}%z" if offset else "")
+    return clock["start"] + pattern + (f"{clock['blank']}%z" if clock["offset"] else "")

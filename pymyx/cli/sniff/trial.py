@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from pymyx.cli.sniff.evidence import short
 from pymyx.cli.sniff.sample import Sample
-from pymyx.core.errors import Fault, PymyxError, TreatmentError
+from pymyx.core.errors import Fault, PymyxError, TreatmentError, counted
 from pymyx.core.incremental.files import ENDINGS
 from pymyx.core.isolation.children import orphans_adopted
 from pymyx.core.project import Project
@@ -47,7 +48,10 @@ def try_out(project: Project, samples: Sequence[Sample], params: dict[str, Any])
         code = root / "treatments" / "parse"
         shutil.copytree(project.treatments / "parse", code, ignore=shutil.ignore_patterns("__pycache__"))
         if not params.get("dated_names", True):
-            _over_the_whole_folder(code / "treatment.json")
+            contract = code / "treatment.json"  # parse refuses names that are not those of days when it runs day by day
+            document = json.loads(contract.read_text(encoding="utf-8"))
+            document.pop("days", None)
+            contract.write_text(json.dumps(document), encoding="utf-8")
         said: list[str] = []
         try:
             with orphans_adopted():
@@ -63,13 +67,6 @@ def try_out(project: Project, samples: Sequence[Sample], params: dict[str, Any])
 def readable(name: str) -> str:
     """The name that a file needs for parse to read it: its own where that has the right ending."""
     return name if name.lower().endswith(ENDINGS["csv"]) else f"{name.rpartition('.')[0] or name}.csv"
-
-
-def _over_the_whole_folder(contract: Path) -> None:
-    """Take `days` out of a treatment.json: parse refuses names that are not those of days when it runs day by day."""
-    document = json.loads(contract.read_text(encoding="utf-8"))
-    document.pop("days", None)
-    contract.write_text(json.dumps(document), encoding="utf-8")
 
 
 def _rejects(parsed: Path) -> list[dict[str, Any]]:
@@ -90,3 +87,28 @@ def _rows(parsed: Path) -> tuple[int, list[dict[str, Any]]]:
                 {name: value for part in parts for name, value in part.items()} for parts in zip(*heads, strict=False)
             ]
     return count, first[:SHOWN]
+
+
+def trial_text(trial: Trial, columns: Iterable[str], title: str = "") -> str:
+    """The first rows as parse read them, a column a line, those named first; and its first rejects."""
+    lines = [f"{title}parse reads {counted(trial.rows, 'row')}; the first {len(trial.first)}:"]
+    if trial.first:
+        names = sorted(trial.first[0], key=[*columns, *trial.first[0]].index)
+        rows = [[short(name), *(_cell(row.get(name)) for row in trial.first)] for name in names]
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines += [
+            "  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, wide, strict=True)).rstrip() for row in rows
+        ]
+    more = f"; the first {len(trial.rejects)}:" if trial.rejects else ""
+    lines.append(f"it rejects {counted(trial.rejected, 'line')}{more}")
+    for one in trial.rejects:
+        column = f", field {one['column']}" if one["column"] else ""
+        place = f"line {one['line']}{column}" if one["line"] else "the whole file"
+        lines += [f"  {one['file']}, {place}: {one['reason']}", *([f"    {one['text'][:100]}"] if one["text"] else [])]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "null"
+    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else str(value)
