@@ -409,6 +409,7 @@ def test_one_damaged_line_makes_no_latin_1() -> None:
         (["north 2026-01-20.csv", "south 2026-01-20.csv"], [(0, 9), (1, 9)], "^([A-Za-z0-9]+)", ["north", "south"]),
         (["log_0001.csv", "log_0002.csv"], [(0, 4), (5, 9)], "", []),
         (["a_2026-01-20.csv", "a_2026-01-21.csv"], [(0, 9), (1, 9)], "", []),
+        (["20260120-ax7-x7.csv", "m-y8.csv"], [(0, 9), (1, 9)], "", []),
         (["a_1_2026-01-20.csv", "a_1_2026-01-21.csv", "a_2_2026-01-20.csv"], [(0, 9), (10, 19), (1, 9)], "a_([0-9]+)", ["1", "1", "2"]),
     ],
 )  # fmt: skip
@@ -426,8 +427,34 @@ def test_files_that_differ() -> None:
     assert str(raised.value) == (
         "`a.csv` and `b.csv` differ in their columns: no one set of params fits both\n"
         "  a.csv: ts, m0\n  b.csv: ts, m0, m1\n"
-        "hint: keep the two kinds in folders of their own, and sniff each by itself"
+        "hint: keep each kind in a folder of its own, and sniff each by itself"
     )
+
+
+def test_files_whose_times_differ() -> None:
+    """A file none of whose times is read as those of the others is named, not a reason to crash."""
+    one = sample_of("a.csv", b"ts;m0\n2026-01-20T09:07:58Z;10\n2026-01-20T09:07:59Z;10\n")
+    other = sample_of("b.csv", b"ts;m0\n13/01/2026T09:07:58Z;10\n")
+    with pytest.raises(PymyxError) as raised:
+        propose([one, other], DEFAULTS)
+    assert str(raised.value) == (
+        "`a.csv` and `b.csv` differ in their timestamps: no one set of params fits both\n"
+        "  a.csv: 2026-01-20T09:07:58Z\n  b.csv: 13/01/2026T09:07:58Z\n"
+        "hint: keep each kind in a folder of its own, and sniff each by itself"
+    )
+
+
+def test_an_integer_of_more_digits_than_python_converts() -> None:
+    """It is text, as any other that fits no column."""
+    rows = "".join(f"2026-01-20T09:07:{second:02}Z;{second}\n" for second in range(50))
+    proposal = proposed(f"ts;mass\n{rows}2026-01-20T09:08:00Z;{'9' * 5000}\n")
+    assert proposal.params["domains"] == {"integers": ["mass"]}
+
+
+def test_lines_that_end_by_a_carriage_return_alone_are_counted() -> None:
+    """The line that a choice was taken from is that of an editor."""
+    because = sample_of("a.csv", "ts;m0\r2026-01-20T09:07:58Z;10\r# °C\r".encode()).because
+    assert because == "line 3 has bytes beyond ASCII, and is UTF-8"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ WITH_SIGN = {
     sign: re.compile(rf"[+-]?\d*[{sign}]\d+(?:[eE][+-]?\d+)?", re.ASCII) for sign in (",", ".")
 }  # by the decimal sign that numbers have
 INT64 = range(-(2**63), 2**63)
+LONGEST = 4_000  # characters of an integer, as Python converts no more than 4,300
 MOSTLY = 0.5  # of the filled cells of a column of numbers, the part that is exceeded by numbers
 ENTITIES = ("entity_id", "_field", "_measurement")  # as Home Assistant and InfluxDB export them
 NAMES_ENTITY = re.compile(
@@ -50,12 +51,12 @@ def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Co
     if not filled:
         return Column("empty", f"no value in {counted(len(cells), 'row')}")
     kinds = [_kind(text, decimal) for _, text in filled]
-    numbers = len(kinds) - kinds.count("text")
+    others = kinds.count("text")
+    numbers = len(kinds) - others
+    place, text = filled[kinds.index("text")] if others else ("", "")
     if numbers <= MOSTLY * len(kinds):
-        place, text = filled[kinds.index("text")]
         return Column("text", f"{place}: `{text[:40]}`")
-    others = len(kinds) - numbers
-    odd = "{:,}, first {}: `{}`".format(others, *filled[kinds.index("text")]) if others else ""
+    odd = f"{others:,}, first {place}: `{text[:40]}`" if others else ""
     if "float" in kinds:
         return Column("float", "{}: `{}`".format(*filled[kinds.index("float")]), odd)
     return Column("integer", f"no decimals in {counted(numbers, 'value')} from {filled[0][0]} on", odd)
@@ -63,7 +64,7 @@ def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Co
 
 def _kind(text: str, decimal: str) -> str:
     if INTEGER.fullmatch(text):
-        return "integer" if int(text) in INT64 else "text"
+        return "integer" if len(text) < LONGEST and int(text) in INT64 else "text"
     number = text.replace(",", ".") if decimal == "," and "." not in text else text
     return "float" if FLOAT.fullmatch(number) else "text"
 

@@ -83,23 +83,23 @@ class Found:
 
 def see_that_they_are_alike(found: Found) -> None:
     """Raise for samples that no one set of params fits."""
-    hint = "keep the two kinds in folders of their own, and sniff each by itself"
     first = found.samples[0].name
     for sample, layout in zip(found.samples, found.layouts, strict=True):
         for what, one in found.layout.traits.items():
             other = layout.traits[what]
             if one != other and "" not in (one, other):  # a file may have no comments
-                told = f"`{first}` and `{sample.name}` differ in their {what}: no one set of params fits both"
-                raise PymyxError(Fault(told, evidence=(_told(first, one), _told(sample.name, other)), hint=hint))
+                raise differing(what, {first: one, sample.name: other})
     encodings = {sample.encoding: sample.name for sample in found.samples if not sample.data.isascii()}
     if len(encodings) > 1:
-        told = "the files differ in their encoding: no one set of params fits"
-        evidence = tuple(_told(name, encoding) for encoding, name in encodings.items())
-        raise PymyxError(Fault(told, evidence=evidence, hint=hint))
+        raise differing("encoding", {name: encoding for encoding, name in encodings.items()})
 
 
-def _told(name: str, trait: object) -> str:
-    return f"{name}: {', '.join(trait) if isinstance(trait, list) else trait}"
+def differing(what: str, traits: dict[str, object]) -> PymyxError:
+    """The error of files that no one set of params fits: what they differ in, and how each is."""
+    files = " and ".join(f"`{name}`" for name in traits)
+    told = f"{files} differ in their {what}: no one set of params fits {'both' if len(traits) == 2 else 'all'}"
+    evidence = tuple(f"{name}: {', '.join(one) if isinstance(one, list) else one}" for name, one in traits.items())
+    return PymyxError(Fault(told, "", evidence, hint="keep each kind in a folder of its own, and sniff each by itself"))
 
 
 def proposal_text(samples: list[Sample], proposal: Proposal) -> str:

@@ -73,5 +73,7 @@ def _patterns(
         found.append(f"({lead}{body})" if lead.endswith("-") else f"{lead}({body})")
     if place == 0 and all(match[0].start() == 0 for match in words):
         found.append(f"^({body})")
-    found.append(rf"^(?:[A-Za-z0-9]+[^A-Za-z0-9]+){{{len(WORD.findall(before.pop()))}}}({body})")
+    numbers = {len(WORD.findall(text)) for text in before}
+    if len(numbers) == 1:
+        found.append(rf"^(?:[A-Za-z0-9]+[^A-Za-z0-9]+){{{numbers.pop()}}}({body})")
     return found

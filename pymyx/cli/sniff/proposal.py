@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from pymyx.cli.sniff.columns import Cell, Column, column_of, decimal_of, entity_in
-from pymyx.cli.sniff.evidence import Because, Found, Proposal, see_that_they_are_alike
+from pymyx.cli.sniff.evidence import Because, Found, Proposal, differing, see_that_they_are_alike
 from pymyx.cli.sniff.header import declared, say_columns
 from pymyx.cli.sniff.layout import KEY_VALUE, layout_of
 from pymyx.cli.sniff.names import day_in, device_in
@@ -82,6 +82,10 @@ def _say_times(made: Proposal, found: Found, names: list[str], defaults: dict[st
     else:
         made.say("timestamp_format", formats[0], why)
     instants = read(texts, formats[0])
+    read_rows = found.files[instants.notna()]
+    if unread := {*found.files} - {*read_rows}:  # files of which nothing would be read
+        rows = read_rows.index[0], found.files[found.files == min(unread)].index[0]
+        raise differing("timestamps", {found.samples[found.files[row]].name: texts[row] for row in rows})
     if is_absolute(formats[0], texts):
         return instants
     offset = OFFSET.search(title)

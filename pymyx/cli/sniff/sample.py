@@ -107,7 +107,8 @@ def _encoding(data: bytes) -> tuple[str, int, str]:
     for first, encoding in ((0, "utf-16-be"), (1, "utf-16-le")):
         if data[first::2].count(0) * 2 > len(data) // 2 and data[1 - first :: 2].count(0) * 10 < len(data):
             return encoding, 0, f"every {('first', 'second')[first]} of two bytes is NUL, and there is no mark (BOM)"
-    for number, line in enumerate(re.split(rb"\r\n|\r|\n", data), start=1):
+    lines = re.split(rb"\r\n|\r|\n", data)
+    for number, line in enumerate(lines, start=1):
         try:
             line.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -115,5 +116,5 @@ def _encoding(data: bytes) -> tuple[str, int, str]:
                 return "latin-1", 0, f"line {number} is not UTF-8: byte {line[error.start]:#04x}"
     if data.isascii():
         return "utf-8", 0, "all is ASCII"
-    number = next(number for number, line in enumerate(data.split(b"\n"), start=1) if not line.isascii())
+    number = next(number for number, line in enumerate(lines, start=1) if not line.isascii())
     return "utf-8", 0, f"line {number} has bytes beyond ASCII, and is UTF-8"
