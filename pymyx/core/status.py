@@ -87,10 +87,8 @@ def listing(project: Project) -> dict[str, Any]:
     """The treatments and flows of a project, by name, with their descriptions; null for one that is at fault."""
     treatments = {name: check_treatment(project, name)[0] for name in treatment_names(project)}
     flows = {name: read_flow(project, name)[0] for name in flow_names(project)}
-    return {
-        "treatments": {name: one.description if one else None for name, one in treatments.items()},
-        "flows": {name: one.description if one else None for name, one in flows.items()},
-    }
+    found: dict[str, dict[str, Any]] = {"treatments": treatments, "flows": flows}
+    return {kind: {name: one and one.description for name, one in of.items()} for kind, of in found.items()}
 
 
 def description(project: Project, name: str) -> dict[str, Any]:

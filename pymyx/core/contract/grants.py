@@ -52,9 +52,10 @@ def refusal(project: Project, granted: str, output_dir: Path | None) -> str:
         return "it holds the log `pymyx.log`"
     if ".pymyx" in path.parts or os.path.lexists(path / ".pymyx"):
         return "it holds the state `.pymyx` of output folders"
-    output = Path(os.path.realpath(output_dir)) if output_dir else None
-    if output_dir and output and (output.is_relative_to(real) or real.is_relative_to(output)):
-        return f"it holds the output folder `{project.shown(output_dir)}`, or lies in it"
+    if output_dir:
+        output = Path(os.path.realpath(output_dir))
+        if output.is_relative_to(real) or real.is_relative_to(output):
+            return f"it holds the output folder `{project.shown(output_dir)}`, or lies in it"
     return ""
 
 
