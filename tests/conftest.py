@@ -26,8 +26,8 @@ from pymyx.core.logger import last_events
 REPO = Path(__file__).parent.parent
 MISBEHAVING = REPO / "tests" / "treatments"
 
-# what Hypothesis keeps, and what commands compile, is left neither in the repository nor anywhere; compiled it is, once,
-# as where it is installed, whatever the environment says: else each of 1,500 commands would do so
+# what Hypothesis keeps and commands compile goes at the end; they compile once what they import, whatever the environment
+# says: else each of 1,500 commands would compile it again
 KEPT = tempfile.mkdtemp()
 atexit.register(shutil.rmtree, KEPT, ignore_errors=True)
 configuration.set_hypothesis_home_dir(f"{KEPT}/hypothesis")

@@ -24,7 +24,7 @@ The walk of one run, in the terms of the code:
         Output.write_manifest     what was made from what
         logger.log_event          `success` or `error`
         verify.verify             only if asked: made again, compared
-    flow.run_flow                 all locks, all owners checked, then `execute` for each step
+    flow.run_flow                 each folder locked and its owner checked, then `execute` for each step
 
 Where a change begins, in files of `pymyx/` and the names in them:
 

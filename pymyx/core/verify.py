@@ -93,8 +93,10 @@ def _made_again(chunks: Chunks, day: str) -> dict[str, Files]:
     if whole and (unseen := chunks.facts.odd.keys() | {*chunks.facts.on_disk(plan.shrunk)}):
         names = sorted({*os.listdir(step.input_dir)} - unseen)
     show = chunks.listener.show
-    here = Here(output.lock, lambda: None, 3600, show)
-    with staged(output.path.parent, output.shown) as stage, closing(here) as children:
+    with (
+        staged(output.path.parent, output.shown) as stage,
+        closing(Here(output.lock, lambda: None, 3600, show)) as children,
+    ):
         # no places: what it reads was hashed by the run
         children.start(chunks.work_on(stage, {}, names, None if whole else [day], 1))
         work, done = children.wait()

@@ -17,7 +17,7 @@ WITH_SIGN = {
     sign: re.compile(rf"[+-]?\d*[{sign}]\d+(?:[eE][+-]?\d+)?", re.ASCII) for sign in (",", ".")
 }  # by the decimal sign that numbers have
 INT64 = range(-(2**63), 2**63)
-LONGEST = 4_000  # characters of an integer, as Python converts no more than 4,300
+MOST_DIGITS = 4_000  # of an integer, as Python converts no more than 4,300
 MOSTLY = 0.5  # of the filled cells of a column of numbers, the part that is exceeded by numbers
 ENTITIES = ("entity_id", "_field", "_measurement")  # as Home Assistant and InfluxDB export them
 NAMES_ENTITY = re.compile(
@@ -64,7 +64,7 @@ def column_of(cells: Sequence[Cell], nulls: Collection[str], decimal: str) -> Co
 
 def _kind(text: str, decimal: str) -> str:
     if INTEGER.fullmatch(text):
-        return "integer" if len(text) < LONGEST and int(text) in INT64 else "text"
+        return "integer" if len(text) < MOST_DIGITS and int(text) in INT64 else "text"
     number = text.replace(",", ".") if decimal == "," and "." not in text else text
     return "float" if FLOAT.fullmatch(number) else "text"
 

@@ -1,4 +1,4 @@
-"""What is proposed and why, and the samples that it is taken from: all parts of a proposal are said by it."""
+"""What is proposed and why, with the samples that it is taken from; and how that is told."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ def look(step: Step, manifest: Manifest) -> Facts:
     raw = input_id is None
 
     # what is to be read
-    ending = files.ENDINGS[step.treatment.input.format]
-    inputs, packed, odd = files.input_files(step.input_dir, ending, known, manifest.used)
+    read_endings = files.ENDINGS[step.treatment.input.format]
+    inputs, packed, odd = files.input_files(step.input_dir, read_endings, known, manifest.used)
     if known and not inputs:
         _refuse_emptied_input(step, raw=raw)
     smaller = {
@@ -97,7 +97,7 @@ def look(step: Step, manifest: Manifest) -> Facts:
         code.append({**others, **{name: file.sha256 for name, file in granted.items()}})
 
     # what was made
-    owned, made_of = manifest.outputs, files.OUTPUT_ENDINGS[step.treatment.output.format]
+    owned, made_endings = manifest.outputs, files.OUTPUT_ENDINGS[step.treatment.output.format]
     return Facts(
         manifest=manifest,
         inputs=inputs,
@@ -112,7 +112,7 @@ def look(step: Step, manifest: Manifest) -> Facts:
         smaller=smaller,
         packed=packed,
         odd=odd,
-        unowned=tuple(files.unowned_files(step.output_dir, made_of, {*owned, *manifest.pending})),
+        unowned=tuple(files.unowned_files(step.output_dir, made_endings, {*owned, *manifest.pending})),
     )
 
 

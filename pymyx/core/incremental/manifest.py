@@ -83,7 +83,7 @@ class Manifest(BaseModel, defer_build=True):
     days: dict[str, MadeDay] = {}  # what was made, by day (`2026-01-20`), or `whole`
     pending: dict[str, str] = {}  # files that a run is putting in place (name: sha256)
     unproven: dict[str, str] = {}  # days that failed to be verified, with the error, until proven or made again
-    is_new: Annotated[bool, Field(exclude=True)] = False  # not written: its folder had none
+    is_new: Annotated[bool, Field(exclude=True)] = False  # not written: none could be read when the run began
 
     @property
     def outputs(self) -> dict[str, KnownFile]:

@@ -125,10 +125,10 @@ def _mending(step: Step, terms: Terms, failure: Failure) -> tuple[str, str]:
     absent = re.search(rf"{MISSING}.*?['\"](/[^'\"]+)['\"]", told)
     if absent and Path(as_unicode(str(step.output_dir))) in Path(absent[1]).parents:
         return "output_dir is private, empty at first and flat: write files straight into it", ""
+    kept_to = None
     with suppress(OSError):  # a folder may be gone by now
-        if kept_to := rules(step, [], [], terms.confine):
-            return _permission(step, kept_to, types, told, failure.traceback)
-    return "", ""
+        kept_to = rules(step, [], [], terms.confine)
+    return _permission(step, kept_to, types, told, failure.traceback) if kept_to else ("", "")
 
 
 def _permission(step: Step, kept_to: dict[str, Any], types: list[str], told: str, traceback: str) -> tuple[str, str]:
