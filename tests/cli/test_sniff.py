@@ -418,30 +418,26 @@ def test_devices_in_names(names: list[str], spans: list[tuple[float, float]], pa
     assert device_in(names, spans) == (pattern, devices)
 
 
-def test_files_that_differ() -> None:
-    """Files that no one set of params fits are named, with what they differ in."""
-    one = sample_of("a.csv", b"ts;m0\n2026-01-20T09:07:58Z;10\n")
-    other = sample_of("b.csv", b"ts;m0;m1\n2026-01-20T09:07:58Z;10;11\n")
+@pytest.mark.parametrize(
+    ("one", "other", "error"),
+    [
+        (
+            b"ts;m0\n2026-01-20T09:07:58Z;10\n",
+            b"ts;m0;m1\n2026-01-20T09:07:58Z;10;11\n",
+            "`a.csv` and `b.csv` differ in their columns: no one set of params fits both\n  a.csv: ts, m0\n  b.csv: ts, m0, m1\n",
+        ),
+        (
+            b"ts;m0\n2026-01-20T09:07:58Z;10\n2026-01-20T09:07:59Z;10\n",
+            b"ts;m0\n13/01/2026T09:07:58Z;10\n",
+            "`a.csv` and `b.csv` differ in their timestamps: no one set of params fits both\n  a.csv: 2026-01-20T09:07:58Z\n  b.csv: 13/01/2026T09:07:58Z\n",
+        ),
+    ],
+)  # fmt: skip
+def test_files_that_differ(one: bytes, other: bytes, error: str) -> None:
+    """Files that no one set of params fits are named, with what they differ in; none of them is a reason to crash."""
     with pytest.raises(PymyxError) as raised:
-        propose([one, other], DEFAULTS)
-    assert str(raised.value) == (
-        "`a.csv` and `b.csv` differ in their columns: no one set of params fits both\n"
-        "  a.csv: ts, m0\n  b.csv: ts, m0, m1\n"
-        "hint: keep each kind in a folder of its own, and sniff each by itself"
-    )
-
-
-def test_files_whose_times_differ() -> None:
-    """A file none of whose times is read as those of the others is named, not a reason to crash."""
-    one = sample_of("a.csv", b"ts;m0\n2026-01-20T09:07:58Z;10\n2026-01-20T09:07:59Z;10\n")
-    other = sample_of("b.csv", b"ts;m0\n13/01/2026T09:07:58Z;10\n")
-    with pytest.raises(PymyxError) as raised:
-        propose([one, other], DEFAULTS)
-    assert str(raised.value) == (
-        "`a.csv` and `b.csv` differ in their timestamps: no one set of params fits both\n"
-        "  a.csv: 2026-01-20T09:07:58Z\n  b.csv: 13/01/2026T09:07:58Z\n"
-        "hint: keep each kind in a folder of its own, and sniff each by itself"
-    )
+        propose([sample_of("a.csv", one), sample_of("b.csv", other)], DEFAULTS)
+    assert str(raised.value) == f"{error}hint: keep each kind in a folder of its own, and sniff each by itself"
 
 
 def test_an_integer_of_more_digits_than_python_converts() -> None:

@@ -183,20 +183,29 @@ def read_manifest(output_dir: Path, shown: str) -> Manifest | None:
     except OSError as error:
         raise UsageError(Fault(f"the manifest of `{shown}` cannot be read: {error.strerror}", str(path))) from error
     try:
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError:  # another number; or escapes of names that are not UTF-8, which pydantic's reader refuses
-        try:
-            document = json.loads(text)
-            number = document.get("manifest") if isinstance(document, dict) else None
-            if isinstance(number, int) and number > NUMBER:
-                what = f"the output folder `{shown}` was written by a newer PyMyx"
-                what = f"{what}: its manifest is number {min(number, 10**9)}"
-                raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx")) from None
-            manifest = Manifest.model_validate(_from_number_1(document) if number == 1 else document)
-        except (ValueError, RecursionError):
-            return None
+        manifest: Manifest | None = Manifest.model_validate_json(text)
+    except ValidationError:
+        manifest = _read_otherwise(text, path, shown)
+    if manifest is None or not _is_sound(manifest):
+        return None
     manifest.is_new = False
-    return manifest if _is_sound(manifest) else None
+    return manifest
+
+
+def _read_otherwise(text: bytes, path: Path, shown: str) -> Manifest | None:
+    """A manifest of another number, or with escapes of names that are not UTF-8, which pydantic's reader refuses."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    number = document.get("manifest") if isinstance(document, dict) else None
+    if isinstance(number, int) and number > NUMBER:
+        what = f"the output folder `{shown}` was written by a newer PyMyx: its manifest is number {min(number, 10**9)}"
+        raise UsageError(Fault(what, str(path), (f"accepted: up to {NUMBER}",), hint="upgrade PyMyx")) from None
+    try:
+        return Manifest.model_validate(_from_number_1(document) if number == 1 else document)
+    except ValidationError:
+        return None
 
 
 def _from_number_1(document: dict[str, Any]) -> dict[str, Any]:
