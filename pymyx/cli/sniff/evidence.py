@@ -64,7 +64,7 @@ class Found:
             for number, fields in layout.rows
         ]
 
-    @property
+    @cached_property
     def files(self) -> pd.Series[int]:
         """Of every row the number of its sample."""
         return pd.Series([at for at, _, _ in self.rows])

@@ -67,7 +67,7 @@ class Terms:
     locale: dict[str, str] | None = None  # its variables LANG, LC_* and TZ; None for those of this process
 
 
-@dataclass
+@dataclass(frozen=True)
 class Order:
     """What one child is to do, where, and on what terms."""
 
